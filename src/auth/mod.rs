@@ -1,0 +1,3 @@
+//! From credentials to an identity, and from roles to permissions.
+
+pub mod permissions;
