@@ -1,0 +1,88 @@
+//! Facts in the past tense, and the connection they are about.
+//!
+//! Events leave the registry in the order in which they happened; who listens is not known here.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use crate::error::{Disconnect, LeaveReason};
+use crate::ids::{ConnectionId, GroupName, HubName, UserId};
+
+/// One connection as every hook, message and member list sees it: its identity and the data of its user.
+#[derive(Debug)]
+pub struct Connection<U> {
+    /// The connection's id, unique for ever.
+    pub id: ConnectionId,
+    /// The hub it entered.
+    pub hub: HubName,
+    /// Who it belongs to; `None` for an anonymous connection.
+    pub user_id: Option<UserId>,
+    /// The user's data, as the authentication left it.
+    pub user: Option<Arc<U>>,
+    /// The client's address, behind a trusted proxy the one that the proxy tells.
+    pub address: Option<IpAddr>,
+    /// The subprotocol that was agreed on; `None` for a raw client.
+    pub subprotocol: Option<&'static str>,
+}
+
+/// Something that happened in a hub.
+#[derive(Debug)]
+pub enum Event<U> {
+    /// A connection became a member of a group.
+    Joined(Arc<Joined<U>>),
+    /// A connection stopped being a member of a group.
+    Left(Arc<Left<U>>),
+    /// A connection is gone, after it left each of its groups.
+    Disconnected(Arc<Disconnected<U>>),
+}
+
+impl<U> Clone for Event<U> {
+    fn clone(&self) -> Self {
+        match self {
+            Event::Joined(joined) => Event::Joined(joined.clone()),
+            Event::Left(left) => Event::Left(left.clone()),
+            Event::Disconnected(disconnected) => Event::Disconnected(disconnected.clone()),
+        }
+    }
+}
+
+impl<U> actix::Message for Event<U> {
+    type Result = ();
+}
+
+/// A connection became a member of `group`.
+#[derive(Debug)]
+pub struct Joined<U> {
+    /// The new member.
+    pub connection: Arc<Connection<U>>,
+    /// The group it joined.
+    pub group: GroupName,
+    /// How many members the group has now, the new one included.
+    pub members: usize,
+    /// Whether no other connection of the same user was a member already.
+    pub first_of_user: bool,
+}
+
+/// A connection stopped being a member of `group`.
+#[derive(Debug)]
+pub struct Left<U> {
+    /// The former member.
+    pub connection: Arc<Connection<U>>,
+    /// The group it left.
+    pub group: GroupName,
+    /// Whether it left, or why its connection ended.
+    pub reason: LeaveReason,
+    /// How many members the group has now.
+    pub members: usize,
+    /// Whether no other connection of the same user is still a member.
+    pub last_of_user: bool,
+}
+
+/// A connection is gone.
+#[derive(Debug)]
+pub struct Disconnected<U> {
+    /// The connection.
+    pub connection: Arc<Connection<U>>,
+    /// Why it ended.
+    pub reason: Disconnect,
+}

@@ -1,0 +1,549 @@
+//! Who is in which group, and who listens to which mask. Pure data: no actor, no clock, nothing sent.
+//!
+//! The registry is its only writer. Every method keeps the indexes, the per-worker counts and the connections' own
+//! lists in step; what has to be told to fan-outs and hooks is what the methods return.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use hashbrown::HashMap;
+use slab::Slab;
+
+use super::ack_ids::AckIds;
+use super::index::{GroupIndex, MaskIndex};
+use crate::auth::permissions::Permissions;
+use crate::event::Connection;
+use crate::ids::{ConnectionId, GroupName, Target, UserId};
+use crate::mask::Mask;
+
+type Map<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
+
+/// Where a connection is served now. A recovery may change it; the connection's id says nothing about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// The worker.
+    pub worker: u32,
+    /// The connection's slot in that worker's fan-out.
+    pub slot: u32,
+}
+
+/// Who hears a group or a joined mask, under the number by which the fan-outs know them. Never used twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Audience(u64);
+
+impl Audience {
+    fn next() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Audience(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+/// Why a membership cannot begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JoinError {
+    /// No such connection.
+    ConnectionNotFound,
+    /// The connection is in as many groups as it may be.
+    TooManyGroups,
+    /// The connection listens to as many masks as it may.
+    TooManyMasks,
+    /// The hub has as many groups as it may.
+    HubFull,
+}
+
+/// Bounds of a hub and its connections.
+#[derive(Debug, Clone, Copy)]
+pub struct MembershipLimits {
+    /// Groups that one connection may be in.
+    pub groups_per_connection: usize,
+    /// Masks that one connection may listen to.
+    pub masks_per_connection: usize,
+    /// Groups that the hub may have.
+    pub groups_per_hub: usize,
+}
+
+/// A connection as the registry keeps it.
+pub struct Entry<U> {
+    /// The connection itself.
+    pub connection: Arc<Connection<U>>,
+    /// What it may do.
+    pub permissions: Arc<Permissions>,
+    /// Where it is served.
+    pub place: Place,
+    /// The requests that were done already.
+    pub acks: AckIds,
+    /// Keys of its groups, in order.
+    groups: Vec<u32>,
+    /// Keys of the masks it listens to, in order.
+    masks: Vec<u32>,
+}
+
+impl<U> Entry<U> {
+    /// A connection that is in no group yet.
+    pub fn new(connection: Arc<Connection<U>>, permissions: Arc<Permissions>, place: Place) -> Self {
+        Entry { connection, permissions, place, acks: AckIds::default(), groups: Vec::new(), masks: Vec::new() }
+    }
+}
+
+/// The connections of an audience, with how many each worker serves.
+#[derive(Debug)]
+struct Hearers {
+    audience: Audience,
+    connections: BTreeSet<ConnectionId>,
+    by_worker: Vec<u32>,
+}
+
+impl Hearers {
+    fn new() -> Self {
+        Hearers { audience: Audience::next(), connections: BTreeSet::new(), by_worker: Vec::new() }
+    }
+
+    fn insert(&mut self, id: ConnectionId, worker: u32) {
+        let worker = worker as usize;
+        if self.connections.insert(id) {
+            if self.by_worker.len() <= worker {
+                self.by_worker.resize(worker + 1, 0);
+            }
+            self.by_worker[worker] += 1;
+        }
+    }
+
+    fn remove(&mut self, id: ConnectionId, worker: u32) {
+        if self.connections.remove(&id)
+            && let Some(count) = self.by_worker.get_mut(worker as usize)
+        {
+            *count -= 1;
+        }
+    }
+
+    fn add_workers_to(&self, workers: &mut Vec<bool>) {
+        for (worker, count) in self.by_worker.iter().enumerate() {
+            if workers.len() <= worker {
+                workers.resize(worker + 1, false);
+            }
+            workers[worker] |= *count > 0;
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Group {
+    name: GroupName,
+    hearers: Hearers,
+    /// Keys of the joined masks that match the name.
+    listened_by: Vec<u32>,
+    /// Exists without members too.
+    declared: bool,
+}
+
+#[derive(Debug)]
+struct Listened {
+    mask: Mask,
+    hearers: Hearers,
+}
+
+/// A membership that began or ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// The group.
+    pub group: GroupName,
+    /// Who hears it.
+    pub audience: Audience,
+    /// Members now.
+    pub members: usize,
+    /// Whether none of the user's other connections is a member.
+    pub alone_of_user: bool,
+}
+
+/// What a connection leaves behind.
+pub struct Gone<U> {
+    /// The connection.
+    pub connection: Arc<Connection<U>>,
+    /// Where it was served.
+    pub place: Place,
+    /// The groups it was in, by name.
+    pub left: Vec<Change>,
+    /// The audiences it was part of, those of joined masks included.
+    pub audiences: Vec<Audience>,
+}
+
+/// Where a publish goes.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Route {
+    /// The groups by name, each followed by the joined masks that hear it.
+    pub audiences: Vec<(Audience, GroupName)>,
+    /// Which workers serve at least one of the receivers.
+    pub workers: Vec<bool>,
+    /// How many groups it goes to.
+    pub groups: usize,
+    /// How many names were looked at.
+    pub scanned: usize,
+}
+
+/// One page of an answer.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Page<T> {
+    /// The entries, in order.
+    pub items: Vec<T>,
+    /// Whether there are more behind the last.
+    pub more: bool,
+}
+
+/// All memberships of one hub.
+pub struct Membership<U> {
+    limits: MembershipLimits,
+    connections: Map<ConnectionId, Box<Entry<U>>>,
+    users: Map<UserId, Vec<ConnectionId>>,
+    groups: Slab<Group>,
+    index: GroupIndex,
+    listened: Slab<Listened>,
+    masks: MaskIndex,
+}
+
+impl<U> Membership<U> {
+    /// No connections, and the groups that the configuration declares.
+    pub fn new(limits: MembershipLimits, declared: impl IntoIterator<Item = GroupName>) -> Self {
+        let mut membership = Membership {
+            limits,
+            connections: Map::default(),
+            users: Map::default(),
+            groups: Slab::new(),
+            index: GroupIndex::default(),
+            listened: Slab::new(),
+            masks: MaskIndex::default(),
+        };
+        for name in declared {
+            let key = membership.group_key(&name);
+            membership.groups[key as usize].declared = true;
+        }
+        membership
+    }
+
+    /// Adds a connection.
+    pub fn connect(&mut self, entry: Entry<U>) {
+        let id = entry.connection.id;
+        if let Some(user_id) = &entry.connection.user_id {
+            self.users.entry(user_id.clone()).or_default().push(id);
+        }
+        self.connections.insert(id, Box::new(entry));
+    }
+
+    /// The connection of this id.
+    pub fn get(&self, id: ConnectionId) -> Option<&Entry<U>> {
+        self.connections.get(&id).map(|entry| &**entry)
+    }
+
+    /// The connection of this id, to change what is its own.
+    pub fn get_mut(&mut self, id: ConnectionId) -> Option<&mut Entry<U>> {
+        self.connections.get_mut(&id).map(|entry| &mut **entry)
+    }
+
+    /// The connections of a user.
+    pub fn of_user(&self, user_id: &UserId) -> impl Iterator<Item = &Entry<U>> {
+        self.users.get(user_id).into_iter().flatten().filter_map(|id| self.get(*id))
+    }
+
+    /// Every connection, in no order.
+    pub fn connections(&self) -> impl Iterator<Item = &Entry<U>> {
+        self.connections.values().map(|entry| &**entry)
+    }
+
+    /// How many connections there are.
+    pub fn connection_count(&self) -> usize {
+        self.connections.len()
+    }
+
+    /// How many groups exist.
+    pub fn group_count(&self) -> usize {
+        self.index.len()
+    }
+
+    /// Makes a connection a member; `None` when it was one already.
+    ///
+    /// # Errors
+    /// [`JoinError`]; nothing has changed then.
+    pub fn join(&mut self, id: ConnectionId, name: &GroupName) -> Result<Option<Change>, JoinError> {
+        let entry = self.connections.get(&id).ok_or(JoinError::ConnectionNotFound)?;
+        let known = self.index.get(name.as_str());
+        if known.is_some_and(|key| entry.groups.binary_search(&key).is_ok()) {
+            return Ok(None);
+        }
+        if entry.groups.len() >= self.limits.groups_per_connection {
+            return Err(JoinError::TooManyGroups);
+        }
+        if known.is_none() && self.index.len() >= self.limits.groups_per_hub {
+            return Err(JoinError::HubFull);
+        }
+        let alone_of_user = !self.has_other_of_user(entry, known);
+        let key = self.group_key(name);
+        let entry = self.connections.get_mut(&id).ok_or(JoinError::ConnectionNotFound)?;
+        if let Err(place) = entry.groups.binary_search(&key) {
+            entry.groups.insert(place, key);
+        }
+        let group = &mut self.groups[key as usize];
+        group.hearers.insert(id, entry.place.worker);
+        Ok(Some(Change {
+            group: group.name.clone(),
+            audience: group.hearers.audience,
+            members: group.hearers.connections.len(),
+            alone_of_user,
+        }))
+    }
+
+    /// Ends a membership; `None` when there was none.
+    pub fn leave(&mut self, id: ConnectionId, name: &str) -> Option<Change> {
+        let key = self.index.get(name)?;
+        let entry = self.connections.get_mut(&id)?;
+        let place = entry.groups.binary_search(&key).ok()?;
+        entry.groups.remove(place);
+        let worker = entry.place.worker;
+        Some(self.remove_member(id, worker, key))
+    }
+
+    /// Makes a connection a listener; `None` when it was one already.
+    ///
+    /// # Errors
+    /// [`JoinError`]; nothing has changed then.
+    pub fn listen(&mut self, id: ConnectionId, mask: &Mask) -> Result<Option<Audience>, JoinError> {
+        let entry = self.connections.get_mut(&id).ok_or(JoinError::ConnectionNotFound)?;
+        let known = self.masks.get(mask);
+        if known.is_some_and(|key| entry.masks.binary_search(&key).is_ok()) {
+            return Ok(None);
+        }
+        if entry.masks.len() >= self.limits.masks_per_connection {
+            return Err(JoinError::TooManyMasks);
+        }
+        let worker = entry.place.worker;
+        let key = match known {
+            Some(key) => key,
+            None => {
+                let key = self.listened.insert(Listened { mask: mask.clone(), hearers: Hearers::new() }) as u32;
+                self.masks.insert(mask.clone(), key);
+                for (_, group) in self.index.matching(mask) {
+                    self.groups[group as usize].listened_by.push(key);
+                }
+                key
+            }
+        };
+        if let Err(place) = entry.masks.binary_search(&key) {
+            entry.masks.insert(place, key);
+        }
+        let listened = &mut self.listened[key as usize];
+        listened.hearers.insert(id, worker);
+        Ok(Some(listened.hearers.audience))
+    }
+
+    /// Ends a listener's mask; `None` when it did not listen to it.
+    pub fn unlisten(&mut self, id: ConnectionId, mask: &Mask) -> Option<Audience> {
+        let key = self.masks.get(mask)?;
+        let entry = self.connections.get_mut(&id)?;
+        let place = entry.masks.binary_search(&key).ok()?;
+        entry.masks.remove(place);
+        let worker = entry.place.worker;
+        Some(self.remove_listener(id, worker, key))
+    }
+
+    /// Removes a connection from everything; `None` when it is not here.
+    pub fn disconnect(&mut self, id: ConnectionId) -> Option<Gone<U>> {
+        let Entry { connection, place, groups, masks, .. } = *self.connections.remove(&id)?;
+        if let Some(user_id) = &connection.user_id
+            && let Some(ids) = self.users.get_mut(user_id)
+        {
+            ids.retain(|other| *other != id);
+            if ids.is_empty() {
+                self.users.remove(user_id);
+            }
+        }
+        let mut audiences: Vec<_> =
+            masks.into_iter().map(|key| self.remove_listener(id, place.worker, key)).collect();
+        let user_id = connection.user_id.as_ref();
+        let mut left: Vec<_> = groups
+            .into_iter()
+            .map(|key| {
+                let alone_of_user = !self.is_user_in(user_id, key);
+                Change { alone_of_user, ..self.remove_member(id, place.worker, key) }
+            })
+            .collect();
+        left.sort_unstable_by(|a, b| a.group.cmp(&b.group));
+        audiences.extend(left.iter().map(|change| change.audience));
+        Some(Gone { connection, place, left, audiences })
+    }
+
+    /// Where a publish to `target` goes, among the groups that `may` allows. `None`: a group that does not exist.
+    pub fn route(&self, target: &Target, may: impl Fn(&str) -> bool) -> Option<Route> {
+        let mut route = Route::default();
+        match target {
+            Target::Group(name) => {
+                let key = self.index.get(name.as_str())?;
+                route.scanned = 1;
+                self.add_to_route(&mut route, key);
+            }
+            Target::Mask(mask) => {
+                for (name, key) in self.index.with_prefix(mask.literal_prefix(), None) {
+                    route.scanned += 1;
+                    if mask.matches(name.as_str()) && may(name.as_str()) {
+                        self.add_to_route(&mut route, key);
+                    }
+                }
+            }
+        }
+        Some(route)
+    }
+
+    fn add_to_route(&self, route: &mut Route, key: u32) {
+        let group = &self.groups[key as usize];
+        route.groups += 1;
+        let listened = group.listened_by.iter().map(|key| &self.listened[*key as usize].hearers);
+        for hearers in [&group.hearers].into_iter().chain(listened) {
+            if !hearers.connections.is_empty() {
+                route.audiences.push((hearers.audience, group.name.clone()));
+                hearers.add_workers_to(&mut route.workers);
+            }
+        }
+    }
+
+    /// Everything that this connection may send to by being a member of it.
+    pub fn route_to_own_groups(&self, id: ConnectionId) -> Option<Route> {
+        let entry = self.get(id)?;
+        let mut keys: Vec<_> = entry
+            .groups
+            .iter()
+            .filter(|key| entry.permissions.may_send(self.groups[**key as usize].name.as_str()))
+            .collect();
+        keys.sort_unstable_by_key(|key| &self.groups[**key as usize].name);
+        let mut route = Route { scanned: keys.len(), ..Route::default() };
+        keys.into_iter().for_each(|key| self.add_to_route(&mut route, *key));
+        Some(route)
+    }
+
+    /// Whether the connection is a member of the group.
+    pub fn is_member(&self, id: ConnectionId, name: &str) -> bool {
+        let Some(key) = self.index.get(name) else { return false };
+        self.get(id).is_some_and(|entry| entry.groups.binary_search(&key).is_ok())
+    }
+
+    /// Whether the group exists.
+    pub fn has_group(&self, name: &str) -> bool {
+        self.index.get(name).is_some()
+    }
+
+    /// The members of a group by connection id, behind `after`; `None` when the group does not exist.
+    pub fn members(&self, name: &str, after: Option<ConnectionId>, limit: usize) -> Option<Page<&Entry<U>>> {
+        use std::ops::Bound::{Excluded, Unbounded};
+
+        let group = self.groups.get(self.index.get(name)? as usize)?;
+        let mut ids = group.hearers.connections.range((after.map_or(Unbounded, Excluded), Unbounded));
+        let items = ids.by_ref().take(limit).filter_map(|id| self.get(*id)).collect();
+        Some(Page { items, more: ids.next().is_some() })
+    }
+
+    /// How many connections listen to a group by a joined mask.
+    pub fn listeners(&self, name: &str) -> usize {
+        let Some(group) = self.index.get(name).and_then(|key| self.groups.get(key as usize)) else { return 0 };
+        let ids = group.listened_by.iter().flat_map(|key| &self.listened[*key as usize].hearers.connections);
+        ids.filter(|id| !group.hearers.connections.contains(id)).collect::<hashbrown::HashSet<_>>().len()
+    }
+
+    /// Groups by name behind `after` with their number of members, among those that `wanted` allows.
+    pub fn groups(
+        &self,
+        mask: Option<&Mask>,
+        after: Option<&str>,
+        limit: usize,
+        wanted: impl Fn(&str) -> bool,
+    ) -> Page<(GroupName, usize)> {
+        let prefix = mask.map_or("", Mask::literal_prefix);
+        let mut groups = self
+            .index
+            .with_prefix(prefix, after)
+            .filter(|(name, _)| mask.is_none_or(|mask| mask.matches(name.as_str())) && wanted(name.as_str()))
+            .map(|(name, key)| (name.clone(), self.groups[key as usize].hearers.connections.len()));
+        let items = groups.by_ref().take(limit).collect();
+        let more = groups.next().is_some();
+        Page { items, more }
+    }
+
+    /// The names of a connection's groups, in order.
+    pub fn groups_of(&self, id: ConnectionId) -> Vec<GroupName> {
+        let keys = self.get(id).map(|entry| entry.groups.as_slice()).unwrap_or_default();
+        let mut names: Vec<_> = keys.iter().map(|key| self.groups[*key as usize].name.clone()).collect();
+        names.sort_unstable();
+        names
+    }
+
+    /// How many groups and connections a publish to `target` would reach, among the groups that `may` allows.
+    pub fn count(&self, target: &Target, may: impl Fn(&str) -> bool) -> (usize, usize) {
+        let single = match target {
+            Target::Group(name) => self.index.get(name.as_str()).filter(|_| may(name.as_str())),
+            Target::Mask(_) => None,
+        };
+        let keys: Vec<u32> = match target {
+            Target::Group(_) => single.into_iter().collect(),
+            Target::Mask(mask) => {
+                self.index.matching(mask).filter(|(name, _)| may(name.as_str())).map(|(_, key)| key).collect()
+            }
+        };
+        let hearers = |key: &u32| {
+            let group = &self.groups[*key as usize];
+            let listened = group.listened_by.iter().map(|key| &self.listened[*key as usize].hearers);
+            [&group.hearers].into_iter().chain(listened)
+        };
+        let connections = keys.iter().flat_map(hearers).flat_map(|hearers| &hearers.connections);
+        (keys.len(), connections.collect::<hashbrown::HashSet<_, foldhash::fast::RandomState>>().len())
+    }
+
+    fn group_key(&mut self, name: &GroupName) -> u32 {
+        if let Some(key) = self.index.get(name.as_str()) {
+            return key;
+        }
+        let listened_by = self.masks.matching(name.as_str()).collect();
+        let group = Group { name: name.clone(), hearers: Hearers::new(), listened_by, declared: false };
+        let key = self.groups.insert(group) as u32;
+        self.index.insert(name.clone(), key);
+        key
+    }
+
+    fn remove_member(&mut self, id: ConnectionId, worker: u32, key: u32) -> Change {
+        let alone_of_user = self.get(id).is_some_and(|entry| !self.has_other_of_user(entry, Some(key)));
+        let group = &mut self.groups[key as usize];
+        group.hearers.remove(id, worker);
+        let change = Change {
+            group: group.name.clone(),
+            audience: group.hearers.audience,
+            members: group.hearers.connections.len(),
+            alone_of_user,
+        };
+        if change.members == 0 && !group.declared {
+            self.groups.remove(key as usize);
+            self.index.remove(change.group.as_str());
+        }
+        change
+    }
+
+    fn remove_listener(&mut self, id: ConnectionId, worker: u32, key: u32) -> Audience {
+        let listened = &mut self.listened[key as usize];
+        listened.hearers.remove(id, worker);
+        let audience = listened.hearers.audience;
+        if listened.hearers.connections.is_empty() {
+            let mask = self.listened.remove(key as usize).mask;
+            self.masks.remove(&mask);
+            for (_, group) in self.index.matching(&mask) {
+                self.groups[group as usize].listened_by.retain(|other| *other != key);
+            }
+        }
+        audience
+    }
+
+    fn has_other_of_user(&self, entry: &Entry<U>, key: Option<u32>) -> bool {
+        let (Some(user_id), Some(key)) = (&entry.connection.user_id, key) else { return false };
+        let mut others = self.of_user(user_id).filter(|other| other.connection.id != entry.connection.id);
+        others.any(|other| other.groups.binary_search(&key).is_ok())
+    }
+
+    fn is_user_in(&self, user_id: Option<&UserId>, key: u32) -> bool {
+        user_id.is_some_and(|user_id| {
+            self.of_user(user_id).any(|entry| entry.groups.binary_search(&key).is_ok())
+        })
+    }
+}

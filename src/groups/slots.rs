@@ -1,0 +1,303 @@
+//! The connections of one worker and their share of every audience: what a fan-out does, without the actor around it.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use indexmap::IndexSet;
+use slab::Slab;
+
+use super::heartbeat::Wheel;
+use super::membership::{Audience, Place};
+use super::messages::{Answer, Content, Publication};
+use crate::error::{Disconnect, DisconnectKind};
+use crate::ids::{ConnectionId, GroupName, UserId};
+use crate::metrics::Metrics;
+use crate::outbound::{Frame, Link, Moment, Pushed, Scratch};
+use crate::protocol::{Subprotocol, json, raw};
+use crate::transport::encoder;
+
+/// When silent peers are asked, and how long they may take to answer.
+#[derive(Debug, Clone, Copy)]
+pub struct HeartbeatSettings {
+    /// Silence after which a peer is pinged.
+    pub ping_interval: Duration,
+    /// Time a pinged peer has to be heard of.
+    pub pong_timeout: Duration,
+}
+
+impl HeartbeatSettings {
+    /// How often the wheel turns: fine enough for the intervals, rare enough to cost nothing.
+    pub fn tick(&self) -> Duration {
+        let shorter = self.ping_interval.min(self.pong_timeout);
+        (shorter / 8).clamp(Duration::from_millis(20), Duration::from_secs(1))
+    }
+}
+
+/// What the first frame of a connection will tell it.
+#[derive(Debug)]
+pub struct Greeting {
+    /// The user's id.
+    pub user_id: Option<UserId>,
+    /// The user's own data, as JSON.
+    pub user: Option<Box<str>>,
+}
+
+struct Slot {
+    id: ConnectionId,
+    link: Rc<Link>,
+    subprotocol: Subprotocol,
+    greeting: Option<Box<Greeting>>,
+    /// The last publish that came by here, so that each connection gets at most one copy.
+    last_seen: u64,
+    /// When an unanswered ping was sent.
+    pinged: Option<Moment>,
+    /// The deadline has passed, but what the peer sent may still wait to be read.
+    overdue: bool,
+    /// Tells this connection's place in the wheel from that of an earlier one in the same slot.
+    stamp: u32,
+}
+
+impl Slot {
+    fn key(&self, slot: u32) -> u64 {
+        u64::from(self.stamp) << 32 | u64::from(slot)
+    }
+}
+
+/// The connections of one worker.
+pub struct Slots {
+    worker: u32,
+    slots: Slab<Slot>,
+    audiences: HashMap<Audience, IndexSet<u32, foldhash::fast::RandomState>, foldhash::fast::RandomState>,
+    attached: u32,
+    publishes: u64,
+    dirty: Vec<u32>,
+    scratch: Scratch,
+    heartbeat: HeartbeatSettings,
+    wheel: Wheel,
+    metrics: Metrics,
+}
+
+impl Slots {
+    /// No connections yet.
+    pub fn new(worker: u32, heartbeat: HeartbeatSettings, metrics: Metrics) -> Self {
+        let horizon = heartbeat.ping_interval + heartbeat.pong_timeout;
+        Slots {
+            worker,
+            slots: Slab::new(),
+            audiences: HashMap::default(),
+            attached: 0,
+            publishes: 0,
+            dirty: Vec::new(),
+            scratch: Scratch::default(),
+            heartbeat,
+            wheel: Wheel::new(heartbeat.tick(), horizon, Moment::now()),
+            metrics,
+        }
+    }
+
+    /// Takes a connection in; it hears nothing until it is welcomed.
+    pub fn attach(&mut self, id: ConnectionId, link: Rc<Link>, subprotocol: Subprotocol, greeting: Greeting) -> Place {
+        let greeting = Some(Box::new(greeting));
+        self.attached = self.attached.wrapping_add(1);
+        let stamp = self.attached;
+        let member =
+            Slot { id, link, subprotocol, greeting, last_seen: 0, pinged: None, overdue: false, stamp };
+        let slot = self.slots.insert(member) as u32;
+        let key = u64::from(stamp) << 32 | u64::from(slot);
+        self.wheel.schedule(key, Moment::now().after(self.heartbeat.ping_interval));
+        Place { worker: self.worker, slot }
+    }
+
+    /// Lets a connection go, and with it its part in `audiences`.
+    pub fn detach(&mut self, slot: u32, audiences: &[Audience]) {
+        audiences.iter().for_each(|audience| self.leave(*audience, slot));
+        self.slots.try_remove(slot as usize);
+    }
+
+    /// Queues the connection's first frame and lets its session read.
+    pub fn welcome(&mut self, slot: u32, groups: &[GroupName]) {
+        let Some(member) = self.slots.get_mut(slot as usize) else { return };
+        let link = member.link.clone();
+        if let (Subprotocol::Json, Some(greeting)) = (member.subprotocol, member.greeting.take()) {
+            let id = member.id;
+            let user = greeting.user.as_deref().map(str::as_bytes);
+            let frame = encoder::text(|out| json::connected(out, greeting.user_id.as_ref(), id, user, groups));
+            self.push(slot, frame);
+        }
+        link.gate.open(Moment::now());
+    }
+
+    /// Makes a connection part of an audience.
+    pub fn join(&mut self, audience: Audience, slot: u32) {
+        self.audiences.entry(audience).or_default().insert(slot);
+    }
+
+    /// Takes a connection out of an audience.
+    pub fn leave(&mut self, audience: Audience, slot: u32) {
+        if let Some(members) = self.audiences.get_mut(&audience) {
+            members.swap_remove(&slot);
+            if members.is_empty() {
+                self.audiences.remove(&audience);
+            }
+        }
+    }
+
+    /// Queues the answer to a request, behind everything that the registry sent before it.
+    pub fn answer(&mut self, slot: u32, answer: &Answer) {
+        let Some(member) = self.slots.get(slot as usize) else { return };
+        let (link, subprotocol) = (member.link.clone(), member.subprotocol);
+        if let (Some(ack_id), Subprotocol::Json) = (answer.ack_id, subprotocol) {
+            let frame = encoder::text(|out| match &answer.result {
+                Ok(fields) => json::ack_ok(out, ack_id, fields.as_ref()),
+                Err(refusal) => json::ack_error(out, ack_id, refusal.code, &refusal.message),
+            });
+            self.push(slot, frame);
+        }
+        link.gate.answered(Moment::now());
+    }
+
+    /// Queues a server message for some connections.
+    pub fn send(&mut self, slots: &[u32], message: &Content) {
+        let mut frames = Frames::default();
+        for slot in slots {
+            let Some(member) = self.slots.get(*slot as usize) else { continue };
+            let frame = frames.get(member.subprotocol, || {
+                encoder::text(|out| json::server_message(out, &message.data, message.metadata.as_deref()))
+            }, message);
+            self.push(*slot, frame);
+            self.metrics.messages_out.increment(1);
+        }
+    }
+
+    /// Queues a publish for everybody in its audiences, one copy each.
+    pub fn publish(&mut self, publication: &Publication) {
+        self.publishes += 1;
+        let except = publication.except.filter(|place| place.worker == self.worker).map(|place| place.slot);
+        let mut tail = None;
+        let mut frames = Frames::default();
+        let (mut sent, mut dropped) = (0, 0);
+        for (audience, group) in &publication.audiences {
+            let Some(members) = self.audiences.get(audience) else { continue };
+            frames.json = None;
+            for slot in members {
+                let Some(member) = self.slots.get_mut(*slot as usize) else { continue };
+                if std::mem::replace(&mut member.last_seen, self.publishes) == self.publishes || except == Some(*slot) {
+                    continue;
+                }
+                let encode = || {
+                    let tail = tail.get_or_insert_with(|| publication.encode_tail());
+                    encoder::text(|out| json::group_message(out, group, tail))
+                };
+                let frame = frames.get(member.subprotocol, encode, &publication.content);
+                let pushed = match publication.announcement {
+                    Some(_) => member.link.push_if_calm(frame, &mut self.scratch),
+                    None => member.link.push(frame, &mut self.scratch),
+                };
+                match pushed {
+                    Pushed::First => self.dirty.push(*slot),
+                    Pushed::Behind => {}
+                    Pushed::Dropped => {
+                        dropped += 1;
+                        continue;
+                    }
+                }
+                sent += 1;
+            }
+        }
+        self.metrics.messages_out.increment(sent);
+        if publication.announcement.is_some() {
+            self.metrics.announcements_dropped.increment(dropped);
+        }
+    }
+
+    /// Ends a connection; its session does the rest.
+    pub fn end(&self, slot: u32, disconnect: Disconnect) {
+        if let Some(member) = self.slots.get(slot as usize) {
+            member.link.end(disconnect);
+        }
+    }
+
+    /// Writes what was queued since the last time, one write per connection.
+    pub fn flush(&mut self) {
+        for slot in self.dirty.drain(..) {
+            if let Some(member) = self.slots.get(slot as usize) {
+                member.link.flush(&mut self.scratch);
+            }
+        }
+        self.scratch.release();
+    }
+
+    /// Asks who was silent for too long, and ends who did not answer.
+    pub fn beat(&mut self, now: Moment) {
+        for key in self.wheel.due(now) {
+            let slot = key as u32;
+            let Some(member) = self.slots.get(slot as usize) else { continue };
+            if member.key(slot) == key
+                && !member.link.is_ending()
+                && let Some(next) = self.look_at(slot, now)
+            {
+                self.wheel.schedule(key, next);
+            }
+        }
+    }
+
+    /// When to look at the connection again, or `None` when it has just been ended.
+    fn look_at(&mut self, slot: u32, now: Moment) -> Option<Moment> {
+        let HeartbeatSettings { ping_interval, pong_timeout } = self.heartbeat;
+        let member = self.slots.get_mut(slot as usize)?;
+        let heard = member.link.heard();
+        let Some(pinged) = member.pinged.filter(|pinged| heard <= *pinged) else {
+            member.overdue = false;
+            member.pinged = None;
+            if heard.after(ping_interval) > now {
+                return Some(heard.after(ping_interval));
+            }
+            member.pinged = Some(now);
+            let link = member.link.clone();
+            self.push(slot, encoder::ping());
+            link.flush(&mut self.scratch);
+            return Some(now.after(pong_timeout));
+        };
+        // Only time in which the session was reading counts: the rest is our own slowness.
+        if !member.link.gate.is_open() {
+            return Some(now.after(pong_timeout));
+        }
+        let deadline = pinged.max(member.link.gate.opened_at()).after(pong_timeout);
+        if deadline > now {
+            return Some(deadline);
+        }
+        if !std::mem::replace(&mut member.overdue, true) {
+            return Some(now.after(self.heartbeat.tick()));
+        }
+        self.metrics.heartbeat_timeouts.increment(1);
+        member.link.end(Disconnect::from(DisconnectKind::PingTimeout));
+        None
+    }
+
+    fn push(&mut self, slot: u32, frame: Bytes) {
+        if let Some(member) = self.slots.get(slot as usize)
+            && member.link.push(Frame::from(frame), &mut self.scratch) == Pushed::First
+        {
+            self.dirty.push(slot);
+        }
+    }
+}
+
+/// One message as each subprotocol writes it, encoded when the first receiver needs it.
+#[derive(Default)]
+struct Frames {
+    json: Option<Frame>,
+    raw: Option<Frame>,
+}
+
+impl Frames {
+    fn get(&mut self, subprotocol: Subprotocol, encode: impl FnOnce() -> Bytes, content: &Content) -> Frame {
+        match subprotocol {
+            Subprotocol::Json => self.json.get_or_insert_with(|| Frame::from(encode())),
+            Subprotocol::Raw => self.raw.get_or_insert_with(|| Frame::from(raw::encode(&content.data))),
+        }
+        .clone()
+    }
+}

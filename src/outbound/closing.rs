@@ -1,0 +1,47 @@
+//! How a connection is closed so that the peer learns why.
+//!
+//! Close frame, end of writing, then what the peer still sends is read and thrown away for a moment: unread input would
+//! turn the close into a reset, which may cost the peer the reason (RFC 6455, 7.1.1).
+
+use std::rc::Rc;
+use std::task::Poll;
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use super::{Frame, Link};
+
+/// How long a peer may take for the last frames, its own close and the end of the connection.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// How much of what it still sends is read.
+const DISCARD_BYTES: usize = 64 * 1024;
+
+/// Writes `last` behind everything that is queued, then ends the connection; returns when the socket may be dropped.
+pub async fn close(link: Rc<Link>, last: Vec<Frame>) {
+    if !link.seal(last) {
+        return;
+    }
+    if !link.written(PATIENCE).await {
+        // A stalled peer: no close frame can reach it.
+        link.abandon();
+        return;
+    }
+    let ended = async {
+        std::future::poll_fn(|cx| link.io().borrow_mut().poll_shutdown(cx)).await?;
+        let mut buffer = [0; 1024];
+        let mut left = DISCARD_BYTES;
+        std::future::poll_fn(|cx| {
+            loop {
+                match link.io().borrow_mut().poll_read(cx, &mut buffer) {
+                    Poll::Ready(Ok(count)) if count > 0 && count < left => left -= count,
+                    Poll::Ready(Ok(_)) => return Poll::Ready(Ok(())),
+                    Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                    Poll::Pending => return Poll::Pending,
+                }
+            }
+        })
+        .await
+    };
+    // However it ends, the socket is dropped now: there is nobody left to tell.
+    let _: Result<std::io::Result<()>, _> = timeout(PATIENCE, ended).await;
+}

@@ -1,0 +1,261 @@
+//! One connection's shared corner: the session reads through it, the worker's fan-out writes through it.
+//!
+//! Both live on one thread, so there is no lock. Whatever wants the connection to end says so here, once; the session
+//! hears of it from its stream of frames and runs the one clean-up path.
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout_at};
+
+use super::{Frame, Full, Gate, Moment, OutboundLimits, Queue, Scratch, Written};
+use crate::error::{Disconnect, DisconnectKind};
+use crate::metrics::Metrics;
+use crate::transport::Transport;
+
+/// What every connection of a worker has in common.
+#[derive(Debug, Clone)]
+pub struct LinkSettings {
+    /// Bounds of each outbound queue.
+    pub limits: OutboundLimits,
+    /// How long the peer may take nothing while something waits.
+    pub write_timeout: Duration,
+    /// Requests of one connection that may be unanswered at a time.
+    pub requests_in_flight: u32,
+    /// Where what happens is counted.
+    pub metrics: Metrics,
+}
+
+/// What became of a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pushed {
+    /// It is in a queue that was empty, which has to be flushed.
+    First,
+    /// It is behind others.
+    Behind,
+    /// It is dropped: the connection is ending, or the frame did not matter enough.
+    Dropped,
+}
+
+/// A connection as its session and its fan-out share it.
+pub struct Link<T: ?Sized = dyn Transport> {
+    /// Whether the session may read on.
+    pub gate: Gate,
+    settings: Rc<LinkSettings>,
+    queue: RefCell<Queue>,
+    /// A task waits for the kernel to take more.
+    blocked: Cell<bool>,
+    /// When the peer was last heard.
+    heard: Cell<Moment>,
+    end: RefCell<Option<Disconnect>>,
+    /// Nothing is queued any more; what ends the connection is under way.
+    closed: Cell<bool>,
+    /// Nothing is written any more either.
+    dropped: Cell<bool>,
+    drainer: RefCell<Option<Waker>>,
+    io: RefCell<T>,
+}
+
+impl<T: Transport> Link<T> {
+    /// A link whose gate is shut until the registry welcomes the connection.
+    pub fn new(io: T, settings: Rc<LinkSettings>) -> Self {
+        Link {
+            gate: Gate::new(settings.requests_in_flight),
+            settings,
+            queue: RefCell::default(),
+            blocked: Cell::new(false),
+            heard: Cell::new(Moment::now()),
+            end: RefCell::new(None),
+            closed: Cell::new(false),
+            dropped: Cell::new(false),
+            drainer: RefCell::new(None),
+            io: RefCell::new(io),
+        }
+    }
+}
+
+impl Link {
+    /// Reads from the transport and notes that the peer was heard at `now`.
+    pub fn poll_read(&self, cx: &mut Context<'_>, buffer: &mut [u8], now: Moment) -> Poll<io::Result<usize>> {
+        let read = self.io.borrow_mut().poll_read(cx, buffer);
+        if let Poll::Ready(Ok(_)) = read {
+            self.heard.set(now);
+        }
+        read
+    }
+
+    /// When the peer was last heard.
+    pub fn heard(&self) -> Moment {
+        self.heard.get()
+    }
+
+    /// Has the connection end, for the first reason that is given.
+    pub fn end(&self, disconnect: Disconnect) {
+        self.end.borrow_mut().get_or_insert(disconnect);
+        self.gate.wake();
+    }
+
+    /// Whether somebody asked for the end.
+    pub fn is_ending(&self) -> bool {
+        self.closed.get() || self.end.borrow().is_some()
+    }
+
+    /// Why the connection ends; asked once, by its session.
+    pub fn take_end(&self) -> Option<Disconnect> {
+        self.end.borrow_mut().take()
+    }
+
+    /// Queues a frame. A queue that is full makes the connection a slow consumer, which ends it and nobody else.
+    pub fn push(self: &Rc<Self>, frame: Frame, scratch: &mut Scratch) -> Pushed {
+        if self.is_ending() {
+            return Pushed::Dropped;
+        }
+        let limits = self.settings.limits;
+        let first = self.queue.borrow().is_empty();
+        let pushed = self.queue.borrow_mut().push(frame.clone(), limits);
+        let pushed = match pushed {
+            // What one drain of the fan-out brings may be more than a queue holds: that alone makes nobody slow.
+            Err(Full) if !self.blocked.get() => {
+                self.flush(scratch);
+                self.queue.borrow_mut().push(frame, limits)
+            }
+            pushed => pushed,
+        };
+        match pushed {
+            Ok(()) if first => Pushed::First,
+            Ok(()) => Pushed::Behind,
+            Err(Full) => {
+                if !self.is_ending() {
+                    self.settings.metrics.slow_consumers.increment(1);
+                    self.end(Disconnect::from(DisconnectKind::SlowConsumer));
+                }
+                // The memory is free at once; the others do not notice.
+                self.queue.borrow_mut().abandon();
+                Pushed::Dropped
+            }
+        }
+    }
+
+    /// Queues a frame that matters less than messages: it is dropped when the queue is over half.
+    pub fn push_if_calm(self: &Rc<Self>, frame: Frame, scratch: &mut Scratch) -> Pushed {
+        if self.queue.borrow().is_over_half(self.settings.limits) {
+            return Pushed::Dropped;
+        }
+        self.push(frame, scratch)
+    }
+
+    /// Writes what waits. What the kernel does not take now is written by a task that exists only until it does.
+    pub fn flush(self: &Rc<Self>, scratch: &mut Scratch) {
+        if self.blocked.get() {
+            return;
+        }
+        match self.write(scratch) {
+            Written::All => {}
+            Written::Blocked => {
+                self.blocked.set(true);
+                actix_rt::spawn(self.clone().drain());
+            }
+            Written::Broken(_) => self.broken(),
+        }
+    }
+
+    fn write(&self, scratch: &mut Scratch) -> Written {
+        let mut queue = self.queue.borrow_mut();
+        let mut io = self.io.borrow_mut();
+        let metrics = &self.settings.metrics;
+        queue.write(scratch, |bytes| {
+            let count = io.try_write(bytes)?;
+            metrics.bytes_out.increment(count as u64);
+            Ok(count)
+        })
+    }
+
+    fn broken(&self) {
+        self.queue.borrow_mut().abandon();
+        self.end(Disconnect::from(DisconnectKind::Lost));
+    }
+
+    /// Waits for the kernel and writes on, until nothing is left or the peer took nothing for too long.
+    async fn drain(self: Rc<Self>) {
+        let mut scratch = Scratch::default();
+        let mut left = self.queue.borrow().bytes();
+        let mut deadline = Instant::now() + self.settings.write_timeout;
+        loop {
+            let writable = std::future::poll_fn(|cx| self.poll_writable(cx));
+            let written = match timeout_at(deadline, writable).await {
+                Err(_) => {
+                    self.settings.metrics.slow_consumers.increment(1);
+                    self.end(Disconnect::from(DisconnectKind::Stalled));
+                    self.queue.borrow_mut().abandon();
+                    break;
+                }
+                Ok(Ok(())) => self.write(&mut scratch),
+                Ok(Err(error)) => Written::Broken(error),
+            };
+            match written {
+                Written::All => break,
+                Written::Broken(_) => {
+                    self.broken();
+                    break;
+                }
+                Written::Blocked => {}
+            }
+            let now_left = self.queue.borrow().bytes();
+            if now_left < left {
+                deadline = Instant::now() + self.settings.write_timeout;
+            }
+            left = now_left;
+        }
+        self.blocked.set(false);
+        self.gate.wake();
+    }
+
+    fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.dropped.get() {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+        }
+        *self.drainer.borrow_mut() = Some(cx.waker().clone());
+        self.io.borrow_mut().poll_writable(cx)
+    }
+
+    /// Gives up on what is not written yet.
+    pub(super) fn abandon(&self) {
+        self.dropped.set(true);
+        self.queue.borrow_mut().abandon();
+        if let Some(drainer) = self.drainer.borrow_mut().take() {
+            drainer.wake();
+        }
+    }
+
+    /// Stops taking frames; `last` are queued as the last ones. Tells whether this was the first time.
+    pub(super) fn seal(&self, last: impl IntoIterator<Item = Frame>) -> bool {
+        if self.closed.replace(true) {
+            return false;
+        }
+        let mut queue = self.queue.borrow_mut();
+        last.into_iter().for_each(|frame| queue.push_last(frame));
+        true
+    }
+
+    /// Waits until everything queued is written, for at most `patience`. Tells whether it was.
+    pub(super) async fn written(self: &Rc<Self>, patience: Duration) -> bool {
+        let deadline = Instant::now() + patience;
+        self.flush(&mut Scratch::default());
+        let empty = std::future::poll_fn(|cx| {
+            if self.queue.borrow().is_empty() || !self.blocked.get() {
+                return Poll::Ready(self.queue.borrow().is_empty());
+            }
+            self.gate.register(cx);
+            Poll::Pending
+        });
+        timeout_at(deadline, empty).await.unwrap_or(false)
+    }
+
+    /// The transport, for the end of the connection.
+    pub(super) fn io(&self) -> &RefCell<dyn Transport> {
+        &self.io
+    }
+}

@@ -1,0 +1,255 @@
+//! The bounded queue of one connection: frames that are decided but not yet written.
+
+use std::collections::VecDeque;
+use std::io;
+
+use super::Frame;
+
+/// How much may wait for one connection.
+#[derive(Debug, Clone, Copy)]
+pub struct OutboundLimits {
+    /// Bytes of encoded frames.
+    pub bytes: usize,
+    /// Frames.
+    pub messages: usize,
+}
+
+/// The queue is full: the connection is a slow consumer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Full;
+
+/// What came of an attempt to write.
+#[derive(Debug)]
+pub enum Written {
+    /// Nothing is left.
+    All,
+    /// The kernel takes no more for now.
+    Blocked,
+    /// The connection is over.
+    Broken(io::Error),
+}
+
+/// Most bytes gathered into one write. Larger frames are written straight from where they are.
+const GATHER_BYTES: usize = 64 * 1024;
+
+/// Where small frames are gathered into one write, one per worker.
+///
+/// Members of one group mostly wait for the same frames, so what was gathered for one is kept for the next.
+#[derive(Default)]
+pub struct Scratch {
+    bytes: Vec<u8>,
+    frames: Vec<Frame>,
+}
+
+impl Scratch {
+    /// The front of `queue` as one run of bytes.
+    fn gather(&mut self, queue: &VecDeque<Frame>, written: usize) -> &[u8] {
+        let same = written == 0
+            && !self.frames.is_empty()
+            && self.frames.len() == queue.len()
+            && self.frames.iter().zip(queue).all(|(ours, theirs)| ours.is_same(theirs));
+        if same {
+            return &self.bytes;
+        }
+        self.bytes.clear();
+        self.frames.clear();
+        let mut skip = written;
+        for frame in queue {
+            if !self.bytes.is_empty() && self.bytes.len() + frame.len() > GATHER_BYTES {
+                // Only a whole queue can be recognised in the next connection.
+                self.frames.clear();
+                return &self.bytes;
+            }
+            for piece in frame.pieces(skip) {
+                self.bytes.extend_from_slice(piece);
+            }
+            skip = 0;
+            self.frames.push(frame.clone());
+        }
+        if written > 0 {
+            self.frames.clear();
+        }
+        &self.bytes
+    }
+
+    /// Lets go of the frames that were kept for comparison.
+    pub fn release(&mut self) {
+        self.frames.clear();
+        self.bytes.clear();
+        self.bytes.shrink_to(GATHER_BYTES);
+    }
+}
+
+/// Frames in the order in which they will be written.
+///
+/// Empty it owns no memory.
+#[derive(Debug, Default)]
+pub struct Queue {
+    frames: VecDeque<Frame>,
+    bytes: usize,
+    /// How much of the first frame is written already.
+    written: usize,
+}
+
+impl Queue {
+    /// Adds a frame; an empty queue takes one of any size.
+    ///
+    /// # Errors
+    /// [`Full`] when a limit would be passed; the queue is unchanged.
+    pub fn push(&mut self, frame: Frame, limits: OutboundLimits) -> Result<(), Full> {
+        let over = self.bytes + frame.len() > limits.bytes || self.frames.len() >= limits.messages;
+        if over && !self.frames.is_empty() {
+            return Err(Full);
+        }
+        self.push_last(frame);
+        Ok(())
+    }
+
+    /// Adds a frame whatever the limits: the few that end a connection.
+    pub fn push_last(&mut self, frame: Frame) {
+        self.bytes += frame.len();
+        self.frames.push_back(frame);
+    }
+
+    /// Whether nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.frames.is_empty()
+    }
+
+    /// Bytes that wait.
+    pub fn bytes(&self) -> usize {
+        self.bytes - self.written
+    }
+
+    /// Whether more than half of a limit is taken.
+    pub fn is_over_half(&self, limits: OutboundLimits) -> bool {
+        self.bytes() > limits.bytes / 2 || self.frames.len() > limits.messages / 2
+    }
+
+    /// Drops what has not begun to be written. A frame that has must be finished, or the peer cannot read the next.
+    pub fn abandon(&mut self) {
+        self.frames.truncate(usize::from(self.written > 0));
+        self.frames.shrink_to_fit();
+        self.bytes = self.frames.iter().map(Frame::len).sum();
+    }
+
+    /// Writes as much as `write` takes.
+    pub fn write(&mut self, scratch: &mut Scratch, mut write: impl FnMut(&[u8]) -> io::Result<usize>) -> Written {
+        while let Some(first) = self.frames.front() {
+            let [shared, tail] = first.pieces(self.written);
+            let alone = self.frames.len() == 1 || shared.len() >= GATHER_BYTES;
+            let bytes = match (alone, tail.is_empty(), shared.is_empty()) {
+                (true, true, _) => shared,
+                (true, _, true) => tail,
+                _ => scratch.gather(&self.frames, self.written),
+            };
+            match write(bytes) {
+                Ok(0) => return Written::Broken(io::ErrorKind::WriteZero.into()),
+                Ok(count) => self.advance(count),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Written::Blocked,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Written::Broken(error),
+            }
+        }
+        self.frames = VecDeque::new();
+        Written::All
+    }
+
+    fn advance(&mut self, count: usize) {
+        self.written += count;
+        while let Some(first) = self.frames.front() {
+            let length = first.len();
+            if self.written < length {
+                return;
+            }
+            self.written -= length;
+            self.bytes -= length;
+            self.frames.pop_front();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const LIMITS: OutboundLimits = OutboundLimits { bytes: 100, messages: 3 };
+
+    fn frame(bytes: &[u8]) -> Frame {
+        Frame::from(Bytes::copy_from_slice(bytes))
+    }
+
+    #[test]
+    fn a_full_queue_refuses_by_bytes_and_by_messages() {
+        let mut queue = Queue::default();
+        assert_eq!(queue.push(frame(&[0; 60]), LIMITS), Ok(()));
+        assert_eq!(queue.push(frame(&[0; 41]), LIMITS), Err(Full));
+        assert_eq!(queue.push(frame(&[0; 20]), LIMITS), Ok(()));
+        assert_eq!(queue.push(frame(&[0; 20]), LIMITS), Ok(()));
+        assert_eq!(queue.push(frame(&[]), LIMITS), Err(Full));
+        assert_eq!(queue.bytes(), 100);
+    }
+
+    #[test]
+    fn an_empty_queue_takes_a_frame_larger_than_the_limit() {
+        assert_eq!(Queue::default().push(frame(&[0; 500]), LIMITS), Ok(()));
+    }
+
+    #[test]
+    fn abandoning_keeps_a_frame_that_has_begun_so_that_the_next_can_be_read() {
+        let mut queue = Queue::default();
+        let limits = OutboundLimits { bytes: 1000, messages: 10 };
+        for text in [b"first", b"secnd", b"third"] {
+            assert_eq!(queue.push(frame(text), limits), Ok(()));
+        }
+        let mut out = Vec::new();
+        let mut room = 7;
+        let blocked = queue.write(&mut Scratch::default(), |bytes| take(&mut out, &mut room, bytes));
+        assert!(matches!(blocked, Written::Blocked));
+        queue.abandon();
+        queue.push_last(frame(b"close"));
+        let mut room = 100;
+        queue.write(&mut Scratch::default(), |bytes| take(&mut out, &mut room, bytes));
+        assert_eq!(out, b"firstsecndclose");
+        assert_eq!(queue.bytes(), 0);
+    }
+
+    fn take(out: &mut Vec<u8>, room: &mut usize, bytes: &[u8]) -> io::Result<usize> {
+        let count = bytes.len().min(*room);
+        if count == 0 {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        out.extend_from_slice(&bytes[..count]);
+        *room -= count;
+        Ok(count)
+    }
+
+    proptest! {
+        #[test]
+        fn bytes_come_out_in_order_however_the_kernel_takes_them(
+            pushes in prop::collection::vec((prop::collection::vec(any::<u8>(), 1..40), 0usize..60), 1..40),
+        ) {
+            let limits = OutboundLimits { bytes: usize::MAX / 2, messages: usize::MAX };
+            // Two connections share the scratch and some of their frames, as members of one group do.
+            let (mut queues, mut outs) = ([Queue::default(), Queue::default()], [Vec::new(), Vec::new()]);
+            let (mut scratch, mut expected) = (Scratch::default(), Vec::new());
+            for (bytes, mut room) in pushes {
+                let shared = frame(&bytes);
+                expected.extend_from_slice(&bytes);
+                for (queue, out) in queues.iter_mut().zip(&mut outs) {
+                    prop_assert_eq!(queue.push(shared.clone(), limits), Ok(()));
+                    queue.write(&mut scratch, |bytes| take(out, &mut room, bytes));
+                    prop_assert_eq!(out.len() + queue.bytes(), expected.len());
+                }
+            }
+            for (queue, out) in queues.iter_mut().zip(&mut outs) {
+                let mut room = usize::MAX;
+                prop_assert!(matches!(queue.write(&mut scratch, |bytes| take(out, &mut room, bytes)), Written::All));
+                prop_assert_eq!(&*out, &expected);
+            }
+        }
+    }
+}
