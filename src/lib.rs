@@ -5,6 +5,7 @@ mod config;
 mod ids;
 mod mask;
 mod protocol;
+mod session;
 mod transport;
 mod user;
 mod users;
