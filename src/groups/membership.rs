@@ -12,6 +12,7 @@ use slab::Slab;
 
 use super::ack_ids::AckIds;
 use super::index::{GroupIndex, MaskIndex};
+use super::rate::Rate;
 use crate::auth::permissions::Permissions;
 use crate::event::Connection;
 use crate::ids::{ConnectionId, GroupName, Target, UserId};
@@ -73,6 +74,8 @@ pub struct Entry<U> {
     pub place: Place,
     /// The requests that were done already.
     pub acks: AckIds,
+    /// What its masks have cost lately.
+    pub scans: Rate,
     /// Keys of its groups, in order.
     groups: Vec<u32>,
     /// Keys of the masks it listens to, in order.
@@ -82,7 +85,7 @@ pub struct Entry<U> {
 impl<U> Entry<U> {
     /// A connection that is in no group yet.
     pub fn new(connection: Arc<Connection<U>>, permissions: Arc<Permissions>, place: Place) -> Self {
-        Entry { connection, permissions, place, acks: AckIds::default(), groups: Vec::new(), masks: Vec::new() }
+        Entry { connection, permissions, place, acks: AckIds::default(), scans: Rate::default(), groups: Vec::new(), masks: Vec::new() }
     }
 }
 
@@ -177,8 +180,6 @@ pub struct Route {
     pub workers: Vec<bool>,
     /// How many groups it goes to.
     pub groups: usize,
-    /// How many names were looked at.
-    pub scanned: usize,
 }
 
 /// One page of an answer.
@@ -376,16 +377,11 @@ impl<U> Membership<U> {
         match target {
             Target::Group(name) => {
                 let key = self.index.get(name.as_str())?;
-                route.scanned = 1;
                 self.add_to_route(&mut route, key);
             }
             Target::Mask(mask) => {
-                for (name, key) in self.index.with_prefix(mask.literal_prefix(), None) {
-                    route.scanned += 1;
-                    if mask.matches(name.as_str()) && may(name.as_str()) {
-                        self.add_to_route(&mut route, key);
-                    }
-                }
+                let allowed = self.index.matching(mask).filter(|(name, _)| may(name.as_str()));
+                allowed.for_each(|(_, key)| self.add_to_route(&mut route, key));
             }
         }
         Some(route)
@@ -412,7 +408,7 @@ impl<U> Membership<U> {
             .filter(|key| entry.permissions.may_send(self.groups[**key as usize].name.as_str()))
             .collect();
         keys.sort_unstable_by_key(|key| &self.groups[**key as usize].name);
-        let mut route = Route { scanned: keys.len(), ..Route::default() };
+        let mut route = Route::default();
         keys.into_iter().for_each(|key| self.add_to_route(&mut route, *key));
         Some(route)
     }
@@ -462,6 +458,33 @@ impl<U> Membership<U> {
         let items = groups.by_ref().take(limit).collect();
         let more = groups.next().is_some();
         Page { items, more }
+    }
+
+    /// The same among the groups that a connection is in.
+    pub fn own_groups(
+        &self,
+        id: ConnectionId,
+        mask: Option<&Mask>,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Page<(GroupName, usize)> {
+        let mut names = self.groups_of(id).into_iter().filter(|name| {
+            mask.is_none_or(|mask| mask.matches(name.as_str())) && after.is_none_or(|after| name.as_str() > after)
+        });
+        let members = |name: GroupName| {
+            let key = self.index.get(name.as_str())?;
+            Some((name, self.groups[key as usize].hearers.connections.len()))
+        };
+        let items = names.by_ref().take(limit).filter_map(members).collect();
+        Page { items, more: names.next().is_some() }
+    }
+
+    /// How many names begin with `prefix`, counted no further than `most`.
+    pub fn names_with_prefix(&self, prefix: &str, most: usize) -> usize {
+        match prefix {
+            "" => self.index.len().min(most),
+            _ => self.index.with_prefix(prefix, None).take(most).count(),
+        }
     }
 
     /// The names of a connection's groups, in order.

@@ -19,6 +19,11 @@ impl Moment {
         Moment(self.0.saturating_add(duration.as_millis() as u64))
     }
 
+    /// How long after the start it is.
+    pub fn since_start(self) -> Duration {
+        Duration::from_millis(self.0)
+    }
+
     /// Which of the steps of `length` it lies in, counted from the start.
     pub fn step(self, length: Duration) -> u64 {
         self.0 / (length.as_millis() as u64).max(1)

@@ -1,0 +1,97 @@
+//! The actor that serves the connections of one worker thread, for all hubs.
+//!
+//! The registries tell it who joined and what was published; it queues and writes. Started by the first connection of
+//! its thread, it lives as long as the thread. It never awaits anything but its own turn.
+
+use std::cell::RefCell;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context as TaskContext, Poll};
+
+use actix::fut::ActorFuture;
+use actix::{Actor, Addr, AsyncContext, Context, Handler, WrapFuture};
+
+use super::messages::Deliver;
+use super::slots::Slots;
+use crate::outbound::Moment;
+
+/// Publishes that are queued before they are written and other work of the thread gets its turn.
+///
+/// Larger saves writes when publishers are fast, smaller saves memory and latency of others; beyond 64 the cost of a
+/// write is spread so thin that nothing is left to save.
+const BATCH: usize = 64;
+
+/// Serves the connections of one worker.
+pub struct Fanout {
+    slots: Rc<RefCell<Slots>>,
+    batch: usize,
+}
+
+impl Fanout {
+    /// A fan-out over `slots`, which the sessions of the thread share.
+    pub fn new(slots: Rc<RefCell<Slots>>) -> Self {
+        Fanout { slots, batch: 0 }
+    }
+
+    /// Starts it on the current thread.
+    pub fn launch(slots: Rc<RefCell<Slots>>) -> Addr<Fanout> {
+        Fanout::new(slots).start()
+    }
+
+    fn flush(&mut self) {
+        if std::mem::take(&mut self.batch) > 0 {
+            self.slots.borrow_mut().flush();
+        }
+    }
+}
+
+impl Actor for Fanout {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.spawn(FlushAfterMailbox);
+        let tick = self.slots.borrow().tick();
+        ctx.run_interval(tick, |fanout, _| {
+            let mut slots = fanout.slots.borrow_mut();
+            slots.beat(Moment::now());
+            slots.flush();
+        });
+    }
+}
+
+/// Polled by the actor's context each time after its mailbox: what one drain brought is written together.
+struct FlushAfterMailbox;
+
+impl ActorFuture<Fanout> for FlushAfterMailbox {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, fanout: &mut Fanout, _: &mut Context<Fanout>, _: &mut TaskContext<'_>) -> Poll<()> {
+        fanout.flush();
+        Poll::Pending
+    }
+}
+
+impl Handler<Deliver> for Fanout {
+    type Result = ();
+
+    fn handle(&mut self, deliver: Deliver, ctx: &mut Self::Context) {
+        let mut slots = self.slots.borrow_mut();
+        match deliver {
+            Deliver::Welcome { slot, groups } => slots.welcome(slot, &groups),
+            Deliver::Join { slot, audience } => slots.join(audience, slot),
+            Deliver::Leave { slot, audience } => slots.leave(audience, slot),
+            Deliver::Detach { slot, audiences } => slots.detach(slot, &audiences),
+            Deliver::Answer { slot, answer } => slots.answer(slot, &answer),
+            Deliver::Send { slots: to, content, permit: _permit } => slots.send(&to, &content),
+            Deliver::Publish(publication) => slots.publish(&publication),
+            Deliver::End { slot, reason } => slots.end(slot, reason),
+        }
+        drop(slots);
+        self.batch += 1;
+        if self.batch >= BATCH {
+            self.flush();
+            // The mailbox may never be empty while publishers are fast; reading and writing must go on too.
+            ctx.wait(tokio::task::yield_now().into_actor(self));
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! Groups: who is in them, and how a message reaches everybody in them.
+//!
+//! [`GroupRegistry`] is the only writer of membership; a [`Fanout`] per worker serves that worker's connections. What
+//! they say to each other, and what others may say to the registry, is in [`messages`].
+
+mod ack_ids;
+mod fanout;
+mod heartbeat;
+mod hub;
+mod hubs;
+mod index;
+mod membership;
+pub mod messages;
+mod rate;
+mod registry;
+mod requests;
+mod slots;
+mod window;
+
+pub use fanout::Fanout;
+pub use hub::Hub;
+pub use hubs::{EnterError, HubRules, Hubs, Lease};
+pub use membership::{MembershipLimits, Place};
+pub use registry::{GroupRegistry, RegistrySettings};
+pub use slots::{Greeting, HeartbeatSettings, Slots};
+pub use window::{Permit, Window};

@@ -1,0 +1,455 @@
+//! The actor that owns the membership of one hub.
+//!
+//! It handles its mailbox in order: update the membership, tell the fan-outs, emit the event. It never awaits, never
+//! touches a socket and never talks to a database; it lives on an arbiter of its own, never on a worker.
+
+use std::sync::Arc;
+
+use actix::{Actor, ActorContext, Addr, Context, Handler, MessageResult, Recipient};
+
+use super::fanout::Fanout;
+use super::membership::{Change, Entry, Gone, JoinError, Membership, MembershipLimits, Place, Route};
+use super::messages::{
+    Announce, Broadcast, BroadcastTo, Close, Listen, Connect, Content, Count, Counted, Deliver, Disconnect, Groups, GroupsPage,
+    IsDuplicate, Join, Leave, Members, MembersPage, Publication, Reached, Receiver, Refusal, Retire, Send,
+};
+use super::window::Permit;
+use crate::error::{ErrorCode, LeaveReason};
+use crate::event::{Connection, Disconnected, Event, Joined, Left};
+use crate::ids::{ConnectionId, GroupName, HubName, Target, UserId};
+use crate::metrics::Metrics;
+use crate::protocol::Data;
+use crate::user::UserData;
+
+/// What a hub's registry has to know of the configuration.
+#[derive(Debug, Clone)]
+pub struct RegistrySettings {
+    /// The hub.
+    pub hub: HubName,
+    /// Bounds of memberships.
+    pub limits: MembershipLimits,
+    /// Groups that exist without members.
+    pub declared_groups: Vec<GroupName>,
+    /// What others see of a user.
+    pub public_fields: Vec<String>,
+    /// Most entries of one page.
+    pub list_page: usize,
+    /// Names that one connection's masks may be compared with, a second.
+    pub mask_scan_per_second: usize,
+}
+
+/// Exit status of a process whose registry panicked: `EX_SOFTWARE` of sysexits.h.
+const STATUS_OF_PANIC: i32 = 70;
+
+/// The only writer of a hub's membership.
+///
+/// Extend it by a message of your own and `impl Handler<YourMessage> for GroupRegistry<U>`: the methods below are what
+/// such a handler needs.
+pub struct GroupRegistry<U: UserData> {
+    pub(super) settings: RegistrySettings,
+    pub(super) membership: Membership<U>,
+    pub(super) metrics: Metrics,
+    workers: Vec<Option<Addr<Fanout>>>,
+    listeners: Vec<Recipient<Event<U>>>,
+}
+
+impl<U: UserData> GroupRegistry<U> {
+    /// An empty hub that nobody listens to.
+    pub fn new(settings: RegistrySettings, metrics: Metrics) -> Self {
+        let membership = Membership::new(settings.limits, settings.declared_groups.iter().cloned());
+        metrics.groups.increment(membership.group_count() as f64);
+        GroupRegistry { settings, membership, metrics, workers: Vec::new(), listeners: Vec::new() }
+    }
+
+    /// The hub's name.
+    pub fn hub(&self) -> &HubName {
+        &self.settings.hub
+    }
+
+    /// A connection with its user's data.
+    pub fn connection(&self, id: ConnectionId) -> Option<&Arc<Connection<U>>> {
+        self.membership.get(id).map(|entry| &entry.connection)
+    }
+
+    /// How many connections the hub has.
+    pub fn connection_count(&self) -> usize {
+        self.membership.connection_count()
+    }
+
+    /// The connections of a user.
+    pub fn connections_of(&self, user_id: &UserId) -> Vec<Arc<Connection<U>>> {
+        self.membership.of_user(user_id).map(|entry| entry.connection.clone()).collect()
+    }
+
+    /// The members of a group with their users' data, by connection id; nobody when there is no such group.
+    pub fn members(&self, group: &GroupName) -> Vec<Arc<Connection<U>>> {
+        let page = self.membership.members(group.as_str(), None, usize::MAX);
+        page.map(|page| page.items.into_iter().map(|entry| entry.connection.clone()).collect()).unwrap_or_default()
+    }
+
+    /// Whether the connection is a member of the group.
+    pub fn is_member(&self, connection: ConnectionId, group: &GroupName) -> bool {
+        self.membership.is_member(connection, group.as_str())
+    }
+
+    /// Whether the group exists: it has a member, or the configuration declares it.
+    pub fn has_group(&self, group: &GroupName) -> bool {
+        self.membership.has_group(group.as_str())
+    }
+
+    /// The groups of a connection, by name.
+    pub fn groups_of(&self, connection: ConnectionId) -> Vec<GroupName> {
+        self.membership.groups_of(connection)
+    }
+
+    /// Makes a connection a member of a group; `false` when it was one.
+    ///
+    /// # Errors
+    /// [`Refusal`] when there is no such connection or a limit is reached.
+    pub fn join(&mut self, connection: ConnectionId, group: &GroupName) -> Result<bool, Refusal> {
+        let Some(change) = self.membership.join(connection, group).map_err(Refusal::from)? else { return Ok(false) };
+        if let Some(entry) = self.membership.get(connection) {
+            let (place, connection) = (entry.place, entry.connection.clone());
+            self.deliver(place.worker, Deliver::Join { slot: place.slot, audience: change.audience });
+            self.joined(connection, change);
+        }
+        Ok(true)
+    }
+
+    /// Takes a connection out of a group; `false` when it was not in it.
+    pub fn leave(&mut self, connection: ConnectionId, group: &str) -> bool {
+        let Some(change) = self.membership.leave(connection, group) else { return false };
+        if let Some(entry) = self.membership.get(connection) {
+            let (place, connection) = (entry.place, entry.connection.clone());
+            self.deliver(place.worker, Deliver::Leave { slot: place.slot, audience: change.audience });
+            self.left(&connection, change, LeaveReason::Left);
+        }
+        true
+    }
+
+    /// Sends a message from the server to a group or to the groups that a mask matches.
+    pub fn broadcast(&mut self, target: &Target, data: Data) -> Reached {
+        self.broadcast_content(target, data.into(), None)
+    }
+
+    /// Sends a message from the server to a connection or to a user; tells how many connections it went to.
+    pub fn send(&mut self, to: &Receiver, data: Data) -> usize {
+        self.send_content(to, data.into(), None)
+    }
+
+    pub(super) fn broadcast_content(&mut self, target: &Target, content: Content, permit: Option<Permit>) -> Reached {
+        let Some(route) = self.membership.route(target, |_| true) else { return Reached { groups: 0 } };
+        let reached = Reached { groups: route.groups };
+        let mask = match target {
+            Target::Mask(mask) => Some(mask.clone()),
+            Target::Group(_) => None,
+        };
+        let publication =
+            Publication { audiences: Vec::new(), mask, from: None, except: None, content, announcement: None, permit };
+        self.publish(route, publication);
+        reached
+    }
+
+    fn send_content(&mut self, to: &Receiver, content: Content, permit: Option<Permit>) -> usize {
+        let permit = permit.map(Arc::new);
+        let mut by_worker: Vec<Vec<u32>> = vec![Vec::new(); self.workers.len()];
+        let places = self.places_of(to);
+        for place in &places {
+            if let Some(slots) = by_worker.get_mut(place.worker as usize) {
+                slots.push(place.slot);
+            }
+        }
+        for (worker, slots) in by_worker.into_iter().enumerate().filter(|(_, slots)| !slots.is_empty()) {
+            let (content, permit) = (content.clone(), permit.clone());
+            self.deliver(worker as u32, Deliver::Send { slots, content, permit });
+        }
+        places.len()
+    }
+
+    fn places_of(&self, receiver: &Receiver) -> Vec<Place> {
+        match receiver {
+            Receiver::Connection(id) => self.membership.get(*id).map(|entry| entry.place).into_iter().collect(),
+            Receiver::User(user_id) => self.membership.of_user(user_id).map(|entry| entry.place).collect(),
+        }
+    }
+
+    /// Hands a publish to the workers that serve somebody it goes to: one message each, not one per member.
+    pub(super) fn publish(&mut self, route: Route, publication: Publication) {
+        let publication = Arc::new(Publication { audiences: route.audiences, ..publication });
+        for (worker, concerned) in route.workers.into_iter().enumerate() {
+            if concerned {
+                self.deliver(worker as u32, Deliver::Publish(publication.clone()));
+            }
+        }
+    }
+
+    /// Unbounded as a mailbox, bounded by the window (publishes) and by each connection's unanswered requests (the rest).
+    pub(super) fn deliver(&self, worker: u32, deliver: Deliver) {
+        if let Some(Some(fanout)) = self.workers.get(worker as usize) {
+            fanout.do_send(deliver);
+        }
+    }
+
+    fn joined(&mut self, connection: Arc<Connection<U>>, change: Change) {
+        self.metrics.joins.increment(1);
+        if change.members == 1 && !self.settings.declared_groups.contains(&change.group) {
+            self.metrics.groups.increment(1.0);
+        }
+        self.emit(Event::Joined(Arc::new(Joined {
+            connection,
+            group: change.group,
+            members: change.members,
+            first_of_user: change.alone_of_user,
+        })));
+    }
+
+    fn left(&mut self, connection: &Arc<Connection<U>>, change: Change, reason: LeaveReason) {
+        self.metrics.leaves.increment(1);
+        if change.members == 0 && !self.membership.has_group(change.group.as_str()) {
+            self.metrics.groups.decrement(1.0);
+        }
+        self.emit(Event::Left(Arc::new(Left {
+            connection: connection.clone(),
+            group: change.group,
+            reason,
+            members: change.members,
+            last_of_user: change.alone_of_user,
+        })));
+    }
+
+    fn emit(&self, event: Event<U>) {
+        for listener in &self.listeners {
+            if listener.try_send(event.clone()).is_err() {
+                self.metrics.hook_failures.increment(1);
+                log::warn!(hub:% = self.settings.hub; "a hook's queue is full; it was not told of an event");
+            }
+        }
+    }
+}
+
+impl<U: UserData> Actor for GroupRegistry<U> {
+    type Context = Context<Self>;
+
+    fn stopped(&mut self, _: &mut Self::Context) {
+        // The arbiter is this registry's own.
+        if let Some(arbiter) = actix::Arbiter::try_current() {
+            arbiter.stop();
+        }
+    }
+}
+
+/// A hub without its registry is dead although the process looks healthy, so the process ends and is started anew.
+impl<U: UserData> Drop for GroupRegistry<U> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            log::error!(hub:% = self.settings.hub; "the registry of a hub panicked; the process ends with status {STATUS_OF_PANIC}");
+            std::process::exit(STATUS_OF_PANIC);
+        }
+    }
+}
+
+impl<U: UserData> Handler<Connect<U>> for GroupRegistry<U> {
+    type Result = ();
+
+    fn handle(&mut self, connect: Connect<U>, _: &mut Self::Context) {
+        let Connect { connection, permissions, groups, place, fanout } = connect;
+        let worker = place.worker as usize;
+        if self.workers.len() <= worker {
+            self.workers.resize(worker + 1, None);
+        }
+        self.workers[worker] = Some(fanout);
+        let id = connection.id;
+        self.membership.connect(Entry::new(connection.clone(), permissions, place));
+
+        // First all memberships, then the greeting that names them, then what they cause.
+        let mut changes = Vec::new();
+        for group in groups {
+            match self.membership.join(id, &group) {
+                Ok(Some(change)) => changes.push(change),
+                Ok(None) => {}
+                Err(error) => {
+                    let refusal = Refusal::from(error);
+                    log::info!(connection_id:% = id, group_name:% = group, reason:% = refusal; "a join rule was not followed");
+                }
+            }
+        }
+        let groups = changes.iter().map(|change| change.group.clone()).collect();
+        self.deliver(place.worker, Deliver::Welcome { slot: place.slot, groups });
+        for change in changes {
+            self.deliver(place.worker, Deliver::Join { slot: place.slot, audience: change.audience });
+            self.joined(connection.clone(), change);
+        }
+    }
+}
+
+impl<U: UserData> Handler<Disconnect> for GroupRegistry<U> {
+    type Result = ();
+
+    fn handle(&mut self, disconnect: Disconnect, _: &mut Self::Context) {
+        let Some(Gone { connection, place, left, audiences }) = self.membership.disconnect(disconnect.connection) else {
+            return;
+        };
+        self.deliver(place.worker, Deliver::Detach { slot: place.slot, audiences });
+        let reason = disconnect.reason.leave_reason();
+        for change in left {
+            self.left(&connection, change, reason);
+        }
+        self.emit(Event::Disconnected(Arc::new(Disconnected { connection, reason: disconnect.reason })));
+    }
+}
+
+impl<U: UserData> Handler<Join> for GroupRegistry<U> {
+    type Result = Result<(), Refusal>;
+
+    fn handle(&mut self, join: Join, _: &mut Self::Context) -> Self::Result {
+        self.join_target(join.connection, &join.target)
+    }
+}
+
+impl<U: UserData> Handler<Leave> for GroupRegistry<U> {
+    type Result = Result<(), Refusal>;
+
+    fn handle(&mut self, leave: Leave, _: &mut Self::Context) -> Self::Result {
+        self.leave_target(leave.connection, &leave.target)
+    }
+}
+
+impl<U: UserData> Handler<Broadcast> for GroupRegistry<U> {
+    type Result = MessageResult<Broadcast>;
+
+    fn handle(&mut self, broadcast: Broadcast, _: &mut Self::Context) -> Self::Result {
+        MessageResult(self.broadcast_content(&broadcast.target, broadcast.content, broadcast.permit))
+    }
+}
+
+impl<U: UserData> Handler<BroadcastTo> for GroupRegistry<U> {
+    type Result = Result<Reached, Refusal>;
+
+    fn handle(&mut self, broadcast: BroadcastTo, _: &mut Self::Context) -> Self::Result {
+        if !self.has_group(&broadcast.group) {
+            return Err(Refusal::group_not_found(broadcast.group.as_str()));
+        }
+        Ok(self.broadcast_content(&Target::Group(broadcast.group), broadcast.content, broadcast.permit))
+    }
+}
+
+impl<U: UserData> Handler<Announce> for GroupRegistry<U> {
+    type Result = ();
+
+    fn handle(&mut self, announce: Announce, _: &mut Self::Context) {
+        let target = Target::Group(announce.group);
+        let Some(route) = self.membership.route(&target, |_| true) else { return };
+        let publication = Publication {
+            audiences: Vec::new(),
+            mask: None,
+            from: None,
+            except: None,
+            content: Data::text(announce.text).into(),
+            announcement: Some(announce.announcement),
+            permit: Some(announce.permit),
+        };
+        self.publish(route, publication);
+    }
+}
+
+impl<U: UserData> Handler<Send> for GroupRegistry<U> {
+    type Result = usize;
+
+    fn handle(&mut self, send: Send, _: &mut Self::Context) -> Self::Result {
+        self.send_content(&send.to, send.content, send.permit)
+    }
+}
+
+impl<U: UserData> Handler<Close> for GroupRegistry<U> {
+    type Result = usize;
+
+    fn handle(&mut self, close: Close, _: &mut Self::Context) -> Self::Result {
+        let places = self.places_of(&close.of);
+        for place in &places {
+            self.deliver(place.worker, Deliver::End { slot: place.slot, reason: close.reason.clone() });
+        }
+        places.len()
+    }
+}
+
+impl<U: UserData> Handler<Members<U>> for GroupRegistry<U> {
+    type Result = Result<MembersPage<U>, Refusal>;
+
+    fn handle(&mut self, ask: Members<U>, _: &mut Self::Context) -> Self::Result {
+        let page = self
+            .membership
+            .members(ask.group.as_str(), ask.after, ask.limit)
+            .ok_or_else(|| Refusal::group_not_found(ask.group.as_str()))?;
+        Ok(MembersPage {
+            members: page.items.into_iter().map(|entry| entry.connection.clone()).collect(),
+            more: page.more,
+            listeners: self.membership.listeners(ask.group.as_str()),
+        })
+    }
+}
+
+impl<U: UserData> Handler<Groups> for GroupRegistry<U> {
+    type Result = MessageResult<Groups>;
+
+    fn handle(&mut self, ask: Groups, _: &mut Self::Context) -> Self::Result {
+        let after = ask.after.as_ref().map(GroupName::as_str);
+        let page = self.membership.groups(ask.mask.as_ref(), after, ask.limit, |_| true);
+        MessageResult(GroupsPage { groups: page.items, more: page.more })
+    }
+}
+
+impl<U: UserData> Handler<Count> for GroupRegistry<U> {
+    type Result = MessageResult<Count>;
+
+    fn handle(&mut self, ask: Count, _: &mut Self::Context) -> Self::Result {
+        let (groups, connections) = self.membership.count(&ask.target, |_| true);
+        MessageResult(Counted { groups, connections })
+    }
+}
+
+impl<U: UserData> Handler<IsDuplicate> for GroupRegistry<U> {
+    type Result = bool;
+
+    fn handle(&mut self, ask: IsDuplicate, _: &mut Self::Context) -> Self::Result {
+        self.membership.get(ask.connection).is_some_and(|entry| entry.acks.contains(ask.ack_id))
+    }
+}
+
+impl<U: UserData> Handler<Listen<U>> for GroupRegistry<U> {
+    type Result = ();
+
+    fn handle(&mut self, listen: Listen<U>, _: &mut Self::Context) {
+        self.listeners.push(listen.0);
+    }
+}
+
+impl<U: UserData> Handler<Retire> for GroupRegistry<U> {
+    type Result = ();
+
+    fn handle(&mut self, _: Retire, ctx: &mut Self::Context) {
+        self.metrics.groups.decrement(self.membership.group_count() as f64);
+        ctx.stop();
+    }
+}
+
+impl From<JoinError> for Refusal {
+    fn from(error: JoinError) -> Self {
+        match error {
+            JoinError::ConnectionNotFound => Refusal::new(ErrorCode::NotFound, "There is no such connection."),
+            JoinError::TooManyGroups => {
+                Refusal::new(ErrorCode::LimitReached, "The connection is in as many groups as it may be.")
+            }
+            JoinError::TooManyMasks => {
+                Refusal::new(ErrorCode::LimitReached, "The connection listens to as many masks as it may.")
+            }
+            JoinError::HubFull => Refusal::new(ErrorCode::LimitReached, "The hub has as many groups as it may."),
+        }
+    }
+}
+
+impl Refusal {
+    /// The group does not exist: it has no member and is not declared.
+    pub fn group_not_found(group: &str) -> Self {
+        Refusal::new(ErrorCode::NotFound, format!("Group '{group}' does not exist."))
+    }
+}
