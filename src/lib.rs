@@ -14,3 +14,10 @@ pub use auth::permissions::{HubRole, Permissions, Role, RoleError};
 pub use ids::{ConnectionId, GroupName, HubName, NameError, Target, UserId};
 pub use mask::{Mask, MaskError};
 pub use user::{User, UserData};
+
+/// What the fuzz targets in `fuzz/` need to see. Exists in their builds only.
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing {
+    pub use crate::transport::decoder::{Decoder, DecoderLimits, Inbound, Violation};
+}

@@ -47,7 +47,8 @@ pub enum Inbound {
 
 /// Decodes what one client sends.
 ///
-/// Idle, it is 40 bytes without heap memory. It holds at most `max_message_bytes`, one control frame and about 150 bytes.
+/// Idle, it is 40 bytes without heap memory. It never holds more than `max_message_bytes`, one control frame (125 bytes)
+/// and 96 bytes of bookkeeping.
 #[derive(Debug)]
 pub struct Decoder {
     limits: DecoderLimits,

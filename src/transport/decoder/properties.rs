@@ -6,8 +6,8 @@ use super::tests::{LIMITS, Outcome, feed, frame};
 use super::{Decoder, DecoderLimits};
 use crate::transport::opcode::Opcode::{self, *};
 
-/// What `Pending` itself may take, and a control frame.
-const CONSTANT: usize = 300;
+/// A control frame, and `Pending` itself.
+const CONSTANT: usize = 125 + 96;
 
 /// A message in one or more frames with control frames between them, as bytes.
 fn message() -> impl Strategy<Value = Vec<u8>> {

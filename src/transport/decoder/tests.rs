@@ -407,6 +407,19 @@ fn a_claimed_length_reserves_nothing() {
 }
 
 #[test]
+fn memory_that_doubles_stops_at_the_limit_or_at_the_known_end_of_the_message() {
+    for (fin, bound) in [(true, 70_000), (false, LIMITS.max_message_bytes)] {
+        let mut decoder = Decoder::new(LIMITS);
+        let mut outcome = Outcome::default();
+        feed(&mut decoder, &[header(fin, 2, 70_000), vec![0; 4 + 51_000]].concat(), &mut outcome);
+        let before = decoder.buffered_bytes();
+        feed(&mut decoder, &[0; 1000], &mut outcome);
+        let grown = decoder.buffered_bytes();
+        assert!(before < grown && grown <= bound + 96, "{grown} bytes held, final frame: {fin}");
+    }
+}
+
+#[test]
 fn an_idle_decoder_is_small_and_holds_nothing_also_after_use() {
     assert!(size_of::<Decoder>() <= 40);
     let mut decoder = Decoder::new(LIMITS);
