@@ -1,3 +1,6 @@
 //! From credentials to an identity, and from roles to permissions.
 
+pub mod access_keys;
+pub mod basic;
+pub mod host;
 pub mod permissions;
