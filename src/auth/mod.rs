@@ -4,5 +4,7 @@ pub mod access_keys;
 pub mod audience;
 pub mod basic;
 pub mod host;
+pub mod origin;
+pub mod peer;
 pub mod permissions;
 pub mod token;
