@@ -88,6 +88,13 @@ fn every_access_key_verifies_and_the_first_signs() {
 }
 
 #[test]
+fn the_keys_are_never_shown() {
+    let shown = format!("{:?}", tokens(&[NEW, OLD]));
+    let bytes = format!("{:?}", NEW.as_bytes());
+    assert!(!shown.contains("new-new") && !shown.contains("old-old") && !shown.contains(bytes.as_str()), "{shown}");
+}
+
+#[test]
 fn only_hs256_is_a_signature() {
     let claims = json!({"aud": AUD, "exp": NOW + 60});
     assert!(verify(&forged(json!({"alg": "HS256", "kid": "any"}), claims.clone(), NEW)).is_ok());
