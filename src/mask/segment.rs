@@ -64,7 +64,7 @@ impl Segment {
 /// A segment between two stars, ready to be looked for.
 pub enum Floating {
     /// Literal text alone, which is by far the commonest.
-    Literal(memmem::Finder<'static>),
+    Literal(Box<memmem::Finder<'static>>),
     /// Text with `?` or sets, one needle a part.
     Mixed(Vec<Needle>),
 }
@@ -72,7 +72,7 @@ pub enum Floating {
 impl Floating {
     pub fn new(segment: Segment) -> Self {
         if let [Part::Literal(text)] = segment.0.as_slice() {
-            return Floating::Literal(memmem::Finder::new(text.as_bytes()).into_owned());
+            return Floating::Literal(Box::new(memmem::Finder::new(text.as_bytes()).into_owned()));
         }
         let mut offset = 0;
         let needles = segment.0.into_iter().map(|part| {
