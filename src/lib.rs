@@ -5,7 +5,7 @@ mod config;
 mod error;
 mod ids;
 mod mask;
-#[allow(dead_code, reason = "the session, which uses it, is not written yet")]
+#[allow(dead_code, unused_imports, reason = "the session, which uses it, is not written yet")]
 mod protocol;
 mod transport;
 mod user;
@@ -15,4 +15,5 @@ pub use auth::permissions::{HubRole, Permissions, Role, RoleError};
 pub use error::{Disconnect, DisconnectKind, ErrorCode, LeaveReason};
 pub use ids::{ConnectionId, GroupName, HubName, NameError, Target, UserId};
 pub use mask::{Mask, MaskError};
+pub use protocol::{Data, DataError, DataType};
 pub use user::{User, UserData};
