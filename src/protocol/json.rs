@@ -1,0 +1,10 @@
+//! The JSON subprotocol `json.webpubsub.azure.v1`: reading what clients write, and writing what they read.
+
+mod read;
+mod write;
+
+pub use read::{ParseOptions, parse};
+pub(super) use write::write_string;
+pub use write::{
+    EncodedTail, GroupMessage, ack_error, ack_ok, connected, disconnected, group_message, pong, server_message,
+};
