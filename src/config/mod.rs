@@ -5,17 +5,23 @@
 //! database.
 
 mod auth;
+mod error;
 mod fanout;
 mod heartbeat;
 mod hooks;
 mod hubs;
 mod limits;
+mod load;
 mod log;
+mod overlay;
+mod schema;
 mod secret;
 mod server;
 mod shutdown;
 mod units;
 mod users;
+mod validate;
+mod yaml;
 
 use std::borrow::Cow;
 use std::path::PathBuf;
@@ -23,11 +29,13 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 pub use self::auth::{AuthConfig, FailuresConfig, HashingConfig};
+pub use self::error::{ConfigError, ConfigErrors};
 pub use self::fanout::FanoutConfig;
 pub use self::heartbeat::HeartbeatConfig;
 pub use self::hooks::HooksConfig;
 pub use self::hubs::{AnnouncePer, AnnouncementsConfig, HubConfig, HubsConfig, RawClients};
 pub use self::limits::LimitsConfig;
+pub use self::load::{DEFAULT_FILE, Loaded};
 pub use self::log::LogConfig;
 pub use self::secret::{AccessKey, AccessKeyError, DatabaseUrl, DatabaseUrlError};
 pub use self::server::ServerConfig;
