@@ -113,7 +113,15 @@ impl Config {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
+    use crate::ids::HubName;
+
+    /// A file of the repository.
+    fn read(file: &str) -> String {
+        std::fs::read_to_string(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap()
+    }
 
     #[test]
     fn the_embedded_database_lies_in_the_data_folder() {
@@ -124,8 +132,50 @@ mod tests {
     }
 
     #[test]
-    fn the_defaults_survive_being_written_and_read() {
+    fn the_defaults_are_valid_and_survive_being_written_and_read() {
+        assert_eq!(Config::default().validate(), Ok(()));
         let written = serde_json::to_value(Config::default()).unwrap();
         assert_eq!(serde_json::from_value::<Config>(written).unwrap(), Config::default());
+    }
+
+    #[test]
+    fn the_file_in_the_repository_is_the_defaults_and_the_demo() {
+        let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(DEFAULT_FILE);
+        let mut config = Config::load(Some(&file), [], &[]).unwrap().config;
+
+        assert!(std::mem::take(&mut config.users.demo));
+        let chat = config.hubs.declared.remove(&HubName::parse("chat").unwrap()).unwrap();
+        let mut demo = HubConfig::default();
+        demo.default_roles =
+            ["webpubsub.joinLeaveGroup", "webpubsub.sendToGroup"].map(|role| role.parse().unwrap()).into();
+        demo.announcements.enabled = true;
+        assert_eq!(chat, demo);
+        assert_eq!(config, Config::default());
+    }
+
+    #[test]
+    fn the_file_in_the_repository_lists_every_key() {
+        let file = yaml::parse(&read(DEFAULT_FILE)).unwrap().into_value();
+        let is_listed = |key: &str| key.split('.').try_fold(&file, |tree, key| tree.get(key)).is_some();
+        let missing: Vec<_> = schema::keys().into_iter().filter(|key| !is_listed(key)).collect();
+        assert!(missing.is_empty(), "config.yaml lacks {missing:?}");
+    }
+
+    #[test]
+    fn the_page_about_the_configuration_lists_every_key_with_its_default_and_variable() {
+        let page = read("docs/configuration.md");
+        for key in schema::keys() {
+            let path: Vec<_> = key.split('.').collect();
+            let default = match schema::default_at(&path) {
+                Some(Value::String(text)) => text.clone(),
+                Some(value) => value.to_string(),
+                None => panic!("no default for {key}"),
+            };
+            let variable = format!("{}{}", overlay::ENV_PREFIX, path.join("__").to_uppercase());
+            let row = format!("| `{key}` | `{default}` | `{variable}` | ");
+            assert!(page.contains(&row), "docs/configuration.md lacks: {row}");
+        }
+        let rows = page.lines().filter(|line| line.contains("| `FOLKMOOT__")).count();
+        assert_eq!(rows, schema::keys().len(), "docs/configuration.md has a key that does not exist");
     }
 }
