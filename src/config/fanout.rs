@@ -1,0 +1,24 @@
+//! How much may be under way between the registry and the connections.
+
+use serde::{Deserialize, Serialize};
+
+use super::units::bytes;
+
+/// The section `fanout`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct FanoutConfig {
+    /// Publishes of one hub between the sessions and the connections' queues, in bytes, each counted with a fixed
+    /// overhead. Beyond it the answers to publishers come late, which slows them down.
+    ///
+    /// Default `16MiB`: sixteen of the largest messages; `FOLKMOOT__FANOUT__WINDOW_BYTES`.
+    #[serde(with = "bytes")]
+    pub window_bytes: usize,
+}
+
+impl Default for FanoutConfig {
+    fn default() -> Self {
+        FanoutConfig { window_bytes: 16 << 20 }
+    }
+}

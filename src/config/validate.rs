@@ -1,0 +1,246 @@
+//! Rules that a type alone cannot hold: no zero where zero stops the server, and values that must fit together.
+
+use std::time::Duration;
+
+use url::Url;
+
+use super::error::{ConfigError, ConfigErrors};
+use super::{AnnouncementsConfig, AuthConfig, Config, HubConfig, UsersConfig};
+use crate::ids::GroupName;
+use crate::template::Template;
+use crate::user::{User, UserData};
+
+/// Fields that an announcement has besides those of the user data. `username` falls back to the user id.
+const ANNOUNCEMENT_FIELDS: [&str; 6] = ["username", "userId", "connectionId", "group", "hub", "reason"];
+
+/// A value that breaks a rule.
+pub(super) struct Problem {
+    key: String,
+    message: String,
+}
+
+impl Problem {
+    /// The error to show, with the origin that `origin` finds for the key.
+    pub(super) fn into_error(self, origin: impl Fn(&str) -> Option<String>) -> ConfigError {
+        ConfigError { origin: origin(&self.key), message: format!("'{}': {}", self.key, self.message) }
+    }
+}
+
+impl Config {
+    /// Checks a configuration that was made in code; [`load`](Config::load) has checked what it returns.
+    ///
+    /// ```
+    /// use folkmoot::config::Config;
+    ///
+    /// let mut config = Config::default();
+    /// assert!(config.validate().is_ok());
+    /// config.limits.connections = 0;
+    /// assert_eq!(config.validate().unwrap_err().to_string(), "'limits.connections': must be at least 1");
+    /// ```
+    ///
+    /// # Errors
+    /// Every value that breaks a rule, with its key.
+    pub fn validate(&self) -> Result<(), ConfigErrors> {
+        self.validate_for::<User>()
+    }
+
+    /// The same for connections that carry another type than [`User`].
+    ///
+    /// # Errors
+    /// As [`validate`](Config::validate).
+    pub fn validate_for<U: UserData>(&self) -> Result<(), ConfigErrors> {
+        ConfigErrors::none(self.problems::<U>().into_iter().map(|problem| problem.into_error(|_| None)).collect())
+    }
+
+    pub(super) fn problems<U: UserData>(&self) -> Vec<Problem> {
+        let mut check = Check { problems: Vec::new() };
+        self.check_numbers(&mut check);
+        self.check_durations(&mut check);
+        self.check_server(&mut check);
+        self.check_users::<U>(&mut check);
+        self.check_fit(&mut check);
+        self.check_hubs::<U>(&mut check);
+        check.problems
+    }
+
+    fn check_numbers(&self, check: &mut Check) {
+        let (limits, failures, hooks) = (&self.limits, &self.auth.failures, &self.hooks);
+        for (key, value) in [
+            ("auth.failures.address_per_minute", failures.address_per_minute as usize),
+            ("auth.failures.login_address_per_minute", failures.login_address_per_minute as usize),
+            ("auth.failures.login_per_minute", failures.login_per_minute as usize),
+            ("auth.failures.table_entries", failures.table_entries),
+            ("auth.hashing.waiting", self.auth.hashing.waiting),
+            ("limits.max_frame_bytes", limits.max_frame_bytes),
+            ("limits.max_message_bytes", limits.max_message_bytes),
+            ("limits.max_fragments", limits.max_fragments),
+            ("limits.json_depth", limits.json_depth),
+            ("limits.outbound_bytes", limits.outbound_bytes),
+            ("limits.outbound_messages", limits.outbound_messages),
+            ("limits.connections", limits.connections),
+            ("limits.pending_handshakes", limits.pending_handshakes),
+            ("limits.groups_per_connection", limits.groups_per_connection),
+            ("limits.masks_per_connection", limits.masks_per_connection),
+            ("limits.groups_per_hub", limits.groups_per_hub),
+            ("limits.requests_in_flight", limits.requests_in_flight),
+            ("limits.mask_scan_per_second", limits.mask_scan_per_second),
+            ("limits.list_page", limits.list_page),
+            ("fanout.window_bytes", self.fanout.window_bytes),
+            ("hooks.queue", hooks.queue),
+            ("hooks.threads", hooks.threads),
+            ("hooks.concurrency", hooks.concurrency),
+        ] {
+            check.that(value > 0, key, || "must be at least 1".to_owned());
+        }
+    }
+
+    fn check_durations(&self, check: &mut Check) {
+        for (key, value) in [
+            ("auth.token_ttl", self.auth.token_ttl),
+            ("users.revision_interval", self.users.revision_interval),
+            ("limits.write_timeout", self.limits.write_timeout),
+            ("limits.handshake_timeout", self.limits.handshake_timeout),
+            ("heartbeat.ping_interval", self.heartbeat.ping_interval),
+            ("heartbeat.pong_timeout", self.heartbeat.pong_timeout),
+            ("heartbeat.tcp_user_timeout", self.heartbeat.tcp_user_timeout),
+            ("hooks.timeout", self.hooks.timeout),
+            ("shutdown.timeout", self.shutdown.timeout),
+        ] {
+            check.that(value > Duration::ZERO, key, || "must be longer than 0s".to_owned());
+        }
+    }
+
+    fn check_server(&self, check: &mut Check) {
+        for (key, urls) in [("server.public_urls", &self.server.public_urls), ("server.origins", &self.server.origins)]
+        {
+            for url in urls {
+                let plain = matches!(url.scheme(), "http" | "https") && is_bare(url);
+                check.that(plain, key, || format!("'{url}' is not an address such as https://chat.example.com"));
+            }
+        }
+        for url in &self.server.origins {
+            check.that(url.path() == "/", "server.origins", || format!("'{url}': an origin has no path"));
+        }
+    }
+
+    fn check_users<U: UserData>(&self, check: &mut Check) {
+        check.that(!self.data_dir.as_os_str().is_empty(), "data_dir", || "must name a folder".to_owned());
+
+        let keys = &self.auth.access_keys;
+        check.that(keys.len() <= AuthConfig::MAX_ACCESS_KEYS, "auth.access_keys", || {
+            format!("at most {} keys, the new and the old one", AuthConfig::MAX_ACCESS_KEYS)
+        });
+        // The built-in list may name what another user type does not have; that shows less, never more.
+        if self.users.public_fields != UsersConfig::default().public_fields {
+            for field in self.users.public_fields.iter().filter(|field| !U::FIELDS.contains(&field.as_str())) {
+                check.fail("users.public_fields", format!("there is no field '{field}'; {}", known(U::FIELDS)));
+            }
+        }
+    }
+
+    fn check_fit(&self, check: &mut Check) {
+        let limits = &self.limits;
+        check.that(limits.max_message_bytes <= limits.outbound_bytes, "limits.outbound_bytes", || {
+            "must be at least limits.max_message_bytes, or the largest message makes everybody a slow consumer"
+                .to_owned()
+        });
+        check.that(limits.max_message_bytes <= self.fanout.window_bytes, "fanout.window_bytes", || {
+            "must be at least limits.max_message_bytes, or the largest message can never be published".to_owned()
+        });
+        check.that(limits.json_depth <= 128, "limits.json_depth", || "must be at most 128".to_owned());
+        check.that(limits.list_page <= 200, "limits.list_page", || "must be at most 200".to_owned());
+        check.that(self.heartbeat.pong_timeout <= self.heartbeat.ping_interval, "heartbeat.pong_timeout", || {
+            "must be at most heartbeat.ping_interval, so that one ping is under way at a time".to_owned()
+        });
+        check.that(self.hooks.timeout <= limits.handshake_timeout, "hooks.timeout", || {
+            "must be at most limits.handshake_timeout, which includes the hooks at connect".to_owned()
+        });
+    }
+
+    fn check_hubs<U: UserData>(&self, check: &mut Check) {
+        let hubs = &self.hubs;
+        let reserved = "names beginning with 'folkmoot.' are Folkmoot's own";
+        check.that(!hubs.default.is_reserved(), "hubs.default", || reserved.to_owned());
+        self.check_hub::<U>(check, "hubs.settings", &hubs.settings);
+        for (name, hub) in &hubs.declared {
+            let key = format!("hubs.declared.{name}");
+            check.that(!name.is_reserved(), &key, || reserved.to_owned());
+            self.check_hub::<U>(check, &key, hub);
+        }
+    }
+
+    fn check_hub<U: UserData>(&self, check: &mut Check, hub: &str, settings: &HubConfig) {
+        let key = format!("{hub}.groups");
+        for group in &settings.groups {
+            if let Err(error) = GroupName::parse(group, settings.masks) {
+                check.fail(&key, format!("'{group}': {error}"));
+            }
+        }
+        check.that(settings.groups.len() <= self.limits.groups_per_hub, &key, || {
+            "more groups than limits.groups_per_hub".to_owned()
+        });
+
+        let key = format!("{hub}.join");
+        for rule in settings.join.iter().filter(|rule| !HubConfig::default().join.contains(rule)) {
+            check.fields(&key, rule, &[U::FIELDS, &["userId"]].concat());
+            // What the template itself says must fit into a group name, whatever the fields bring.
+            if let Err(error) = GroupName::parse(&with_any_value(rule), settings.masks) {
+                check.fail(&key, format!("'{rule}': {error}"));
+            }
+        }
+
+        let AnnouncementsConfig { enabled, joined, left, disconnected, .. } = &settings.announcements;
+        for (name, text) in [("joined", Some(joined)), ("left", Some(left)), ("disconnected", disconnected.as_ref())] {
+            if let Some(text) = text.filter(|_| *enabled) {
+                let fields = [U::FIELDS, &ANNOUNCEMENT_FIELDS].concat();
+                check.fields(&format!("{hub}.announcements.{name}"), text, &fields);
+            }
+        }
+        check.that(settings.announcements.max_members > 0, &format!("{hub}.announcements.max_members"), || {
+            "must be at least 1; announcements are turned off by 'enabled: false'".to_owned()
+        });
+    }
+}
+
+/// Collects what is wrong.
+struct Check {
+    problems: Vec<Problem>,
+}
+
+impl Check {
+    fn fail(&mut self, key: &str, message: String) {
+        self.problems.push(Problem { key: key.to_owned(), message });
+    }
+
+    fn that(&mut self, holds: bool, key: &str, message: impl FnOnce() -> String) {
+        if !holds {
+            self.fail(key, message());
+        }
+    }
+
+    /// Every field of a template is known; of `data.x` the part before the dot.
+    fn fields(&mut self, key: &str, template: &Template, fields: &[&str]) {
+        for name in template.fields() {
+            let top = name.split_once('.').map_or(name, |(top, _)| top);
+            self.that(fields.contains(&top), key, || format!("there is no field '{{{name}}}'; {}", known(fields)));
+        }
+    }
+}
+
+fn known(fields: &[&str]) -> String {
+    let mut fields = fields.to_vec();
+    fields.sort_unstable();
+    fields.dedup();
+    format!("fields are {}", fields.join(", "))
+}
+
+/// A template with a harmless value in the place of each field.
+fn with_any_value(template: &Template) -> String {
+    template.render(|_| Some("x".into())).unwrap_or_default()
+}
+
+/// No user, no password, no query, no fragment.
+fn is_bare(url: &Url) -> bool {
+    let no_user = url.username().is_empty() && url.password().is_none();
+    url.has_host() && no_user && url.query().is_none() && url.fragment().is_none()
+}
