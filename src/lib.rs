@@ -7,7 +7,7 @@ mod mask;
 mod protocol;
 mod transport;
 mod user;
-mod users;
+pub mod users;
 
 pub use auth::permissions::{HubRole, Permissions, Role, RoleError};
 pub use ids::{ConnectionId, GroupName, HubName, NameError, Target, UserId};
