@@ -18,7 +18,7 @@ mod session;
 mod template;
 mod transport;
 mod user;
-mod users;
+pub mod users;
 
 pub use auth::permissions::{HubRole, Permissions, Role, RoleError};
 pub use ids::{ConnectionId, GroupName, HubName, NameError, Target, UserId};

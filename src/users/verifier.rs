@@ -1,0 +1,324 @@
+//! Checking a login: a bounded number of password hashes at a time, and a short memory of those that fitted.
+//!
+//! Limits on failed logins per address are not here but with the upgrade.
+
+use std::collections::{HashSet, VecDeque};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use aws_lc_rs::hmac;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use zeroize::Zeroizing;
+
+use crate::ids::UserId;
+use crate::users::{PasswordHash, StoreError, UserRecord, UserStore, verify_password};
+
+/// Bounds of a [`Verifier`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VerifierOptions {
+    /// Hashes under way at a time, each a core and 19 MiB. Default: half the cores, at least one, so that a storm of
+    /// logins leaves the other half to the connections there are.
+    pub parallel: usize,
+    /// Logins that may wait for their turn; the next is [`LoginError::Busy`]. Default 256, which is a few seconds' work.
+    pub max_waiting: usize,
+    /// How long a password that fitted is remembered. Default 60 s, so that everybody can reconnect after a restart of
+    /// a proxy without the cost of everybody's hash.
+    pub remember: Duration,
+    /// How many are remembered, the latest. Default 10,000, about 1 MiB.
+    pub max_remembered: usize,
+}
+
+impl Default for VerifierOptions {
+    fn default() -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        VerifierOptions {
+            parallel: (cores / 2).max(1),
+            max_waiting: 256,
+            remember: Duration::from_secs(60),
+            max_remembered: 10_000,
+        }
+    }
+}
+
+/// Why a login did not succeed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LoginError {
+    /// The user is unknown or disabled, or the password is wrong. Which of them is not told, nor can be timed.
+    #[error("login or password is wrong")]
+    Denied,
+    /// Too many logins wait already.
+    #[error("too many logins at a time")]
+    Busy,
+    /// The store could not be asked, or what it holds of this user cannot be read.
+    #[error(transparent)]
+    Unavailable(#[from] StoreError),
+}
+
+/// Verifies passwords off the workers, a few at a time.
+///
+/// One per process. The store is asked at every login, so a record is always the present one; only the costly
+/// comparison of password and hash is remembered, under a key that has the hash in it.
+///
+/// ```
+/// # #[cfg(feature = "sqlite")]
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+/// use folkmoot::users::{self, LoginError, Verifier, VerifierOptions};
+///
+/// # let folder = tempfile::tempdir()?;
+/// let store = users::open(&format!("sqlite://{}/users.db", folder.path().display())).await?;
+/// users::seed(&*store).await?;
+/// let verifier = Verifier::new(VerifierOptions::default());
+///
+/// let mark = verifier.authenticate(&*store, "user-1", "password-1".to_owned().into()).await?;
+/// assert_eq!(mark.username.as_deref(), Some("Mark"));
+/// let wrong = verifier.authenticate(&*store, "user-1", "password-2".to_owned().into()).await;
+/// assert_eq!(wrong, Err(LoginError::Denied));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Verifier {
+    options: VerifierOptions,
+    turns: Arc<Semaphore>,
+    waiting: AtomicUsize,
+    /// Made at start and nowhere written: what is remembered says nothing without it.
+    key: hmac::Key,
+    remembered: Mutex<Remembered>,
+    revision: AtomicI64,
+}
+
+impl Verifier {
+    /// A verifier that remembers nothing yet.
+    pub fn new(options: VerifierOptions) -> Self {
+        let mut key = Zeroizing::new([0; 32]);
+        // aws-lc aborts the process itself when the machine has no randomness, so an error cannot reach us.
+        let filled = aws_lc_rs::rand::fill(&mut *key);
+        debug_assert!(filled.is_ok(), "the machine has no source of randomness");
+        Verifier {
+            turns: Arc::new(Semaphore::new(options.parallel.max(1))),
+            waiting: AtomicUsize::new(0),
+            key: hmac::Key::new(hmac::HMAC_SHA256, &*key),
+            remembered: Mutex::default(),
+            revision: AtomicI64::new(i64::MIN),
+            options,
+        }
+    }
+
+    /// Checks login and password against the store.
+    ///
+    /// Unknown and disabled users cost what a wrong password costs. Whether a demo user may log in from where they are
+    /// is for the caller to decide. Needs a Tokio runtime, whose blocking threads do the work.
+    ///
+    /// # Errors
+    /// [`LoginError`].
+    pub async fn authenticate(
+        &self,
+        store: &dyn UserStore,
+        login: &str,
+        password: Zeroizing<String>,
+    ) -> Result<UserRecord, LoginError> {
+        let found = match UserId::parse(login) {
+            Ok(login) => store.find(&login).await?,
+            Err(_) => None,
+        };
+        let (record, hash) = match found {
+            Some(user) if !user.record.disabled => (Some(user.record), user.password_hash),
+            _ => (None, PasswordHash::nobody()),
+        };
+        let fits = self.verify(login, password, hash).await?;
+        record.filter(|_| fits).ok_or(LoginError::Denied)
+    }
+
+    /// Tells the revision that the store has now; when it is another one, all passwords are verified anew.
+    pub fn set_revision(&self, revision: i64) {
+        if self.revision.swap(revision, Ordering::Relaxed) != revision {
+            self.remembered().forget();
+        }
+    }
+
+    async fn verify(&self, login: &str, password: Zeroizing<String>, hash: PasswordHash) -> Result<bool, LoginError> {
+        let key = self.memory_key(login, &password, &hash);
+        if self.remembered().holds(&key, Instant::now()) {
+            return Ok(true);
+        }
+        let turn = self.turn().await?;
+        // Another login with the same password may have had its turn meanwhile: a storm of one user costs one hash.
+        if self.remembered().holds(&key, Instant::now()) {
+            return Ok(true);
+        }
+        let work = move || {
+            let fits = verify_password(&password, &hash);
+            // The turn ends with the work and not with the waiting for it: who hangs up does not make room for more.
+            drop(turn);
+            fits
+        };
+        let fits = tokio::task::spawn_blocking(work).await.map_err(|_| LoginError::Busy)?;
+        if fits {
+            self.remembered().add(key, Instant::now() + self.options.remember, self.options.max_remembered);
+        }
+        Ok(fits)
+    }
+
+    async fn turn(&self) -> Result<OwnedSemaphorePermit, LoginError> {
+        if let Ok(turn) = Arc::clone(&self.turns).try_acquire_owned() {
+            return Ok(turn);
+        }
+        let _place = Place::take(&self.waiting, self.options.max_waiting).ok_or(LoginError::Busy)?;
+        Arc::clone(&self.turns).acquire_owned().await.map_err(|_| LoginError::Busy)
+    }
+
+    /// Who does not know the process's key can neither make such a key nor learn from how long looking it up takes.
+    fn memory_key(&self, login: &str, password: &str, hash: &PasswordHash) -> MemoryKey {
+        let mut context = hmac::Context::with_key(&self.key);
+        for part in [login, password, hash.expose()] {
+            // The lengths keep ("ab", "c") and ("a", "bc") apart.
+            context.update(&(part.len() as u64).to_be_bytes());
+            context.update(part.as_bytes());
+        }
+        let mut key = [0; 32];
+        key.copy_from_slice(context.sign().as_ref());
+        key
+    }
+
+    fn remembered(&self) -> MutexGuard<'_, Remembered> {
+        // Nothing that holds the lock can leave it half done.
+        self.remembered.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A place in the queue, given back when the waiting ends, however it ends.
+struct Place<'a>(&'a AtomicUsize);
+
+impl<'a> Place<'a> {
+    fn take(waiting: &'a AtomicUsize, max: usize) -> Option<Self> {
+        let place = Place(waiting);
+        // Dropping `place` takes back what was counted.
+        (waiting.fetch_add(1, Ordering::Relaxed) < max).then_some(place)
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+type MemoryKey = [u8; 32];
+
+/// Passwords that fitted. All are kept equally long, so the oldest is always the next to go.
+#[derive(Default)]
+struct Remembered {
+    keys: HashSet<MemoryKey>,
+    by_age: VecDeque<(Instant, MemoryKey)>,
+}
+
+impl Remembered {
+    fn holds(&mut self, key: &MemoryKey, now: Instant) -> bool {
+        while self.by_age.front().is_some_and(|(until, _)| *until <= now) {
+            self.drop_oldest();
+        }
+        self.keys.contains(key)
+    }
+
+    fn add(&mut self, key: MemoryKey, until: Instant, max: usize) {
+        if !self.keys.insert(key) {
+            return;
+        }
+        self.by_age.push_back((until, key));
+        if self.by_age.len() > max {
+            self.drop_oldest();
+        }
+    }
+
+    fn drop_oldest(&mut self) {
+        if let Some((_, key)) = self.by_age.pop_front() {
+            self.keys.remove(&key);
+        }
+    }
+
+    fn forget(&mut self) {
+        *self = Remembered::default();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::Future;
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
+    use super::*;
+    use crate::users::hash_password;
+
+    fn options() -> VerifierOptions {
+        VerifierOptions { parallel: 1, max_waiting: 1, ..VerifierOptions::default() }
+    }
+
+    fn password() -> Zeroizing<String> {
+        "password-1".to_owned().into()
+    }
+
+    fn run<T>(future: impl Future<Output = T>) -> T {
+        tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
+    }
+
+    #[test]
+    fn what_is_remembered_ends_with_its_time_and_is_bounded() {
+        let (start, minute) = (Instant::now(), Duration::from_secs(60));
+        let mut remembered = Remembered::default();
+        for n in 0..3 {
+            remembered.add([n; 32], start + minute, 2);
+        }
+        assert!(!remembered.holds(&[0; 32], start), "the oldest made room");
+        assert!(remembered.holds(&[1; 32], start) && remembered.holds(&[2; 32], start));
+        assert!(remembered.holds(&[2; 32], start + minute - Duration::from_millis(1)));
+        assert!(!remembered.holds(&[2; 32], start + minute));
+        assert!(remembered.keys.is_empty() && remembered.by_age.is_empty());
+    }
+
+    #[test]
+    fn a_password_that_fitted_needs_no_turn_until_the_revision_changes() {
+        run(async {
+            let verifier = Verifier::new(options());
+            verifier.set_revision(1);
+            let hash = hash_password("password-1").unwrap();
+            assert_eq!(verifier.verify("mark", password(), hash.clone()).await, Ok(true));
+            let _turn = verifier.turn().await.unwrap();
+            let _place = Place::take(&verifier.waiting, 1).unwrap();
+            verifier.set_revision(1);
+            assert_eq!(verifier.verify("mark", password(), hash.clone()).await, Ok(true));
+            assert_eq!(verifier.verify("anna", password(), hash.clone()).await, Err(LoginError::Busy));
+            verifier.set_revision(2);
+            assert_eq!(verifier.verify("mark", password(), hash).await, Err(LoginError::Busy));
+        });
+    }
+
+    #[test]
+    fn a_wrong_password_is_not_remembered() {
+        run(async {
+            let verifier = Verifier::new(options());
+            let hash = hash_password("password-2").unwrap();
+            assert_eq!(verifier.verify("mark", password(), hash).await, Ok(false));
+            assert!(verifier.remembered().keys.is_empty());
+        });
+    }
+
+    #[test]
+    fn a_login_that_gives_up_waiting_leaves_the_queue() {
+        run(async {
+            let verifier = Verifier::new(options());
+            let turn = verifier.turn().await.unwrap();
+            {
+                let mut waiting = pin!(verifier.turn());
+                assert!(waiting.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+                assert!(matches!(verifier.turn().await, Err(LoginError::Busy)));
+            }
+            let mut next = pin!(verifier.turn());
+            let mut context = Context::from_waker(Waker::noop());
+            assert!(next.as_mut().poll(&mut context).is_pending());
+            drop(turn);
+            assert!(matches!(next.as_mut().poll(&mut context), Poll::Ready(Ok(_))));
+        });
+    }
+}
