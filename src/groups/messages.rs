@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use actix::{Addr, Message, Recipient};
 use bytes::Bytes;
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::fanout::Fanout;
@@ -157,7 +158,7 @@ pub struct Announce {
     /// The text.
     pub text: String,
     /// The `announcement` property: a JSON object.
-    pub announcement: Bytes,
+    pub announcement: Box<RawValue>,
     /// Its part of the hub's window.
     pub permit: Permit,
 }
@@ -351,7 +352,7 @@ pub struct Publication {
     /// What is sent.
     pub content: Content,
     /// The `announcement` property, which also makes it one that may be dropped.
-    pub announcement: Option<Bytes>,
+    pub announcement: Option<Box<RawValue>>,
     /// Given back when the last fan-out is done.
     pub permit: Option<Permit>,
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use indexmap::IndexSet;
+use serde_json::value::RawValue;
 use slab::Slab;
 
 use super::heartbeat::Wheel;
@@ -15,8 +16,9 @@ use crate::error::{Disconnect, DisconnectKind};
 use crate::ids::{ConnectionId, GroupName, UserId};
 use crate::metrics::Metrics;
 use crate::outbound::{Frame, Link, Moment, Pushed, Scratch};
-use crate::protocol::{Subprotocol, json, raw};
+use crate::protocol::{Data, Subprotocol, json, raw};
 use crate::transport::encoder;
+use crate::transport::opcode::Opcode;
 
 /// When silent peers are asked, and how long they may take to answer.
 #[derive(Debug, Clone, Copy)]
@@ -41,7 +43,7 @@ pub struct Greeting {
     /// The user's id.
     pub user_id: Option<UserId>,
     /// The user's own data, as JSON.
-    pub user: Option<Box<str>>,
+    pub user: Option<Box<RawValue>>,
 }
 
 struct Slot {
@@ -97,6 +99,11 @@ impl Slots {
         }
     }
 
+    /// How often [`beat`](Slots::beat) is to be called.
+    pub fn tick(&self) -> Duration {
+        self.heartbeat.tick()
+    }
+
     /// Takes a connection in; it hears nothing until it is welcomed.
     pub fn attach(&mut self, id: ConnectionId, link: Rc<Link>, subprotocol: Subprotocol, greeting: Greeting) -> Place {
         let greeting = Some(Box::new(greeting));
@@ -122,7 +129,7 @@ impl Slots {
         let link = member.link.clone();
         if let (Subprotocol::Json, Some(greeting)) = (member.subprotocol, member.greeting.take()) {
             let id = member.id;
-            let user = greeting.user.as_deref().map(str::as_bytes);
+            let user = greeting.user.as_deref();
             let frame = encoder::text(|out| json::connected(out, greeting.user_id.as_ref(), id, user, groups));
             self.push(slot, frame);
         }
@@ -256,7 +263,7 @@ impl Slots {
             }
             member.pinged = Some(now);
             let link = member.link.clone();
-            self.push(slot, encoder::ping());
+            self.push(slot, encoder::ping(&[]));
             link.flush(&mut self.scratch);
             return Some(now.after(pong_timeout));
         };
@@ -296,8 +303,13 @@ impl Frames {
     fn get(&mut self, subprotocol: Subprotocol, encode: impl FnOnce() -> Bytes, content: &Content) -> Frame {
         match subprotocol {
             Subprotocol::Json => self.json.get_or_insert_with(|| Frame::from(encode())),
-            Subprotocol::Raw => self.raw.get_or_insert_with(|| Frame::from(raw::encode(&content.data))),
+            Subprotocol::Raw => self.raw.get_or_insert_with(|| Frame::from(raw_frame(&content.data))),
         }
         .clone()
     }
+}
+
+fn raw_frame(data: &Data) -> Bytes {
+    let message = raw::message(data);
+    encoder::encode(if message.binary { Opcode::Binary } else { Opcode::Text }, &message.payload)
 }

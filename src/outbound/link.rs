@@ -188,7 +188,7 @@ impl Link {
             let written = match timeout_at(deadline, writable).await {
                 Err(_) => {
                     self.settings.metrics.slow_consumers.increment(1);
-                    self.end(Disconnect::from(DisconnectKind::Stalled));
+                    self.end(Disconnect::from(DisconnectKind::WriteTimeout));
                     self.queue.borrow_mut().abandon();
                     break;
                 }

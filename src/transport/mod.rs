@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 
 pub mod decoder;
 pub mod encoder;
+pub mod opcode;
 mod socket;
 
 pub use socket::tune;

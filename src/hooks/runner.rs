@@ -1,0 +1,89 @@
+//! The actor that tells a hub's hooks what happened, in the order of the registry, on an arbiter of its own.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::{Actor, ActorContext, ActorFutureExt, Addr, Arbiter, AsyncContext, Context, Handler, WrapFuture};
+use futures_util::FutureExt;
+
+use super::calls::AnyHooks;
+use crate::event::Event;
+use crate::groups::Hub;
+use crate::metrics::Metrics;
+use crate::user::UserData;
+
+/// How hooks are called.
+#[derive(Debug, Clone)]
+pub struct HookSettings {
+    /// How long one call may take.
+    pub timeout: Duration,
+    /// Notifications that may wait, per hub.
+    pub queue: usize,
+    /// Awaited calls that may be under way, for all hubs.
+    pub concurrency: usize,
+}
+
+/// Tells hooks what happened in one hub, one event after another.
+pub struct HookRunner<U: UserData> {
+    hooks: Arc<dyn AnyHooks<U>>,
+    hub: Hub<U>,
+    settings: HookSettings,
+    metrics: Metrics,
+}
+
+impl<U: UserData> HookRunner<U> {
+    /// Starts a runner for `hub` on an arbiter of its own.
+    pub fn launch(hooks: Arc<dyn AnyHooks<U>>, hub: Hub<U>, settings: HookSettings, metrics: Metrics) -> Addr<Self> {
+        HookRunner::start_in_arbiter(&Arbiter::new().handle(), |ctx| {
+            ctx.set_mailbox_capacity(settings.queue);
+            HookRunner { hooks, hub, settings, metrics }
+        })
+    }
+}
+
+impl<U: UserData> Actor for HookRunner<U> {
+    type Context = Context<Self>;
+
+    fn stopped(&mut self, _: &mut Self::Context) {
+        // The arbiter is this runner's own.
+        if let Some(arbiter) = Arbiter::try_current() {
+            arbiter.stop();
+        }
+    }
+}
+
+impl<U: UserData> Handler<Event<U>> for HookRunner<U> {
+    type Result = ();
+
+    fn handle(&mut self, event: Event<U>, ctx: &mut Self::Context) {
+        let (hooks, hub, metrics) = (self.hooks.clone(), self.hub.clone(), self.metrics.clone());
+        let call = async move {
+            match &event {
+                Event::Joined(joined) => hooks.client_added(&hub, joined).await,
+                Event::Left(left) => hooks.client_removed(&hub, left).await,
+                Event::Disconnected(disconnected) => hooks.disconnect(&hub, disconnected).await,
+            }
+        };
+        let call = tokio::time::timeout(self.settings.timeout, AssertUnwindSafe(call).catch_unwind());
+        // In order, so the next event waits for this call.
+        ctx.wait(call.into_actor(self).map(move |outcome, runner, _| {
+            let what = match outcome {
+                Ok(Ok(())) => return,
+                Ok(Err(_)) => "panicked",
+                Err(_) => "took too long",
+            };
+            metrics.hook_failures.increment(1);
+            log::error!(hub:% = runner.hub.name(); "a hook {what} while it was told of an event");
+        }));
+    }
+}
+
+/// The hub has ended.
+impl<U: UserData> Handler<super::announcements::Stop> for HookRunner<U> {
+    type Result = ();
+
+    fn handle(&mut self, _: super::announcements::Stop, ctx: &mut Self::Context) {
+        ctx.stop();
+    }
+}

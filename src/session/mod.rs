@@ -1,0 +1,196 @@
+//! The actor that stands for one WebSocket connection and holds its user's data.
+//!
+//! It reads, the fan-out of its worker writes. However it ends, `stopped` runs once: the registry is told, which takes
+//! the connection out of all its groups, and the peer learns the reason.
+
+mod farewell;
+mod frames;
+mod inbound;
+mod raw;
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use actix::{Actor, ActorContext, AsyncContext, Context, StreamHandler};
+use serde_json::value::to_raw_value;
+
+use self::farewell::Farewell;
+use self::frames::Frames;
+pub use self::raw::RawMode;
+use crate::auth::permissions::Permissions;
+use crate::error::{Disconnect, DisconnectKind};
+use crate::event::Connection;
+use crate::groups::messages::Connect;
+use crate::groups::{Greeting, Lease, LocalFanout};
+use crate::hooks::HookCalls;
+use crate::ids::GroupName;
+use crate::metrics::Metrics;
+use crate::outbound::{Frame, Link, Moment, Scratch, close};
+use crate::protocol::Subprotocol;
+use crate::protocol::json::{self, ParseOptions};
+use crate::transport::decoder::{Decoder, DecoderLimits, Inbound};
+use crate::transport::encoder;
+use crate::user::UserData;
+
+/// What the sessions of one hub have in common.
+pub struct SessionSettings<U: UserData> {
+    /// How frames are read.
+    pub parse: ParseOptions,
+    /// What a peer may make us hold.
+    pub decoder: DecoderLimits,
+    /// The caller's hooks, if there are any.
+    pub hooks: Option<HookCalls<U>>,
+    /// Where what happens is counted.
+    pub metrics: Metrics,
+}
+
+/// A connection that was let in.
+pub struct Admitted<U: UserData> {
+    /// The connection and its user's data.
+    pub connection: Arc<Connection<U>>,
+    /// What it may do.
+    pub permissions: Arc<Permissions>,
+    /// The groups it is put into.
+    pub groups: Vec<GroupName>,
+    /// Keeps its hub open.
+    pub lease: Lease<U>,
+    /// How it speaks.
+    pub subprotocol: Subprotocol,
+    /// What its frames mean, when it is a raw client.
+    pub raw: RawMode,
+    /// What all sessions of the hub share.
+    pub settings: Rc<SessionSettings<U>>,
+    /// Its place among the connections that the server allows, given back when the socket is closed.
+    pub seat: Box<dyn Send>,
+}
+
+/// One WebSocket connection.
+pub struct Session<U: UserData> {
+    connection: Arc<Connection<U>>,
+    lease: Lease<U>,
+    subprotocol: Subprotocol,
+    raw: RawMode,
+    settings: Rc<SessionSettings<U>>,
+    link: Rc<Link>,
+    farewell: Farewell<U>,
+    /// The close frame of the peer, to be echoed.
+    peer_closed: Option<Option<u16>>,
+    seat: Option<Box<dyn Send>>,
+}
+
+impl<U: UserData> Session<U> {
+    /// Starts the session of a connection on the current worker; `early` is what came together with the handshake.
+    pub fn launch(admitted: Admitted<U>, link: Rc<Link>, fanout: &LocalFanout, early: Vec<u8>) {
+        let Admitted { connection, permissions, groups, lease, subprotocol, raw, settings, seat } = admitted;
+        let user = connection.user.as_ref().and_then(|user| to_raw_value(user).ok());
+        let greeting = Greeting { user_id: connection.user_id.clone(), user };
+        let place = fanout.slots().borrow_mut().attach(connection.id, link.clone(), subprotocol, greeting);
+        // The registry knows the connection before its first frame is read.
+        let registry = lease.hub().registry();
+        let fanout = fanout.addr().clone();
+        registry.do_send(Connect { connection: connection.clone(), permissions, groups, place, fanout });
+        settings.metrics.connections.increment(1.0);
+        settings.metrics.connections_opened.increment(1);
+
+        let frames = Frames::new(link.clone(), Decoder::new(settings.decoder), early, settings.metrics.clone());
+        let farewell = Farewell::new(connection.id, lease.hub().clone(), settings.metrics.clone());
+        Session::create(|ctx| {
+            ctx.add_stream(frames);
+            let (peer_closed, seat) = (None, Some(seat));
+            Session { connection, lease, subprotocol, raw, settings, link, farewell, peer_closed, seat }
+        });
+    }
+
+    /// Writes a frame that does not come from the registry.
+    fn reply(&self, frame: bytes::Bytes) {
+        let mut scratch = Scratch::default();
+        self.link.push(Frame::from(frame), &mut scratch);
+        self.link.flush(&mut scratch);
+    }
+
+    /// What the peer is told at the end, behind everything that is queued.
+    fn last_frames(&self, reason: &Disconnect) -> Vec<Frame> {
+        match (reason.kind(), self.peer_closed) {
+            // Nobody is there to be told.
+            (DisconnectKind::Lost, _) => Vec::new(),
+            (_, Some(None)) => vec![encoder::close_without_code().into()],
+            (_, Some(Some(code))) => vec![encoder::close(code, "").into()],
+            _ => {
+                let mut frames = Vec::with_capacity(2);
+                if self.subprotocol == Subprotocol::Json {
+                    frames.push(encoder::text(|out| json::disconnected(out, reason.message())).into());
+                }
+                frames.push(encoder::close(reason.close_code(), reason.reason()).into());
+                frames
+            }
+        }
+    }
+}
+
+impl<U: UserData> Actor for Session<U> {
+    type Context = Context<Self>;
+
+    // A panic here while another unwinds would end the process, so nothing in it may panic.
+    fn stopped(&mut self, _: &mut Self::Context) {
+        let reason = self.link.take_end().unwrap_or(Disconnect::new(DisconnectKind::SessionLost));
+        log::debug!(connection_id:% = self.connection.id, hub:% = self.connection.hub, reason:% = reason; "a connection ended");
+        let last = self.last_frames(&reason);
+        self.farewell.send(reason);
+        let (link, seat) = (self.link.clone(), self.seat.take());
+        actix_rt::spawn(async move {
+            close(link, last).await;
+            drop(seat);
+        });
+    }
+}
+
+impl<U: UserData> StreamHandler<Result<Inbound, Disconnect>> for Session<U> {
+    fn handle(&mut self, inbound: Result<Inbound, Disconnect>, ctx: &mut Self::Context) {
+        match inbound {
+            Ok(Inbound::Text(text)) => {
+                self.settings.metrics.messages_in.increment(1);
+                match self.subprotocol {
+                    Subprotocol::Json => self.on_json(&text, ctx),
+                    Subprotocol::Raw => self.on_raw(text, false, ctx),
+                }
+            }
+            Ok(Inbound::Binary(bytes)) => {
+                self.settings.metrics.messages_in.increment(1);
+                match self.subprotocol {
+                    Subprotocol::Json => self.fail(DisconnectKind::UnsupportedData.into()),
+                    Subprotocol::Raw => self.on_raw(bytes, true, ctx),
+                }
+            }
+            Ok(Inbound::Ping(payload)) => self.reply(encoder::pong(&payload)),
+            Ok(Inbound::Pong) => {}
+            Ok(Inbound::Close(close)) => {
+                self.peer_closed = Some(close.as_ref().map(|(code, _)| *code));
+                let kind = match close {
+                    None | Some((1000, _)) => DisconnectKind::ClosedByClient,
+                    // The peer says that it goes for another reason; a reliable connection could come back.
+                    Some(_) => DisconnectKind::Lost,
+                };
+                self.link.end(kind.into());
+            }
+            Err(disconnect) if disconnect.kind() == DisconnectKind::Lost => self.link.end(disconnect),
+            Err(disconnect) => self.fail(disconnect),
+        }
+    }
+
+    fn finished(&mut self, ctx: &mut Self::Context) {
+        ctx.stop();
+    }
+}
+
+impl<U: UserData> Session<U> {
+    /// Ends the connection because of what the peer sent.
+    fn fail(&self, disconnect: Disconnect) {
+        self.settings.metrics.protocol_errors.increment(1);
+        self.link.end(disconnect);
+    }
+
+    /// Lets the session read on.
+    fn open_gate(&self) {
+        self.link.gate.open(Moment::now());
+    }
+}
