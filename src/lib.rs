@@ -1,6 +1,9 @@
 //! A self-hosted WebSocket groups server and the library it is built from.
 
 mod auth;
+#[cfg(feature = "cli")]
+#[doc(hidden)]
+pub mod cli;
 pub mod config;
 mod ids;
 mod mask;
