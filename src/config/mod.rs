@@ -145,10 +145,9 @@ mod tests {
 
         assert!(std::mem::take(&mut config.users.demo));
         let chat = config.hubs.declared.remove(&HubName::parse("chat").unwrap()).unwrap();
-        let mut demo = HubConfig::default();
-        demo.default_roles =
-            ["webpubsub.joinLeaveGroup", "webpubsub.sendToGroup"].map(|role| role.parse().unwrap()).into();
-        demo.announcements.enabled = true;
+        let default_roles = ["webpubsub.joinLeaveGroup", "webpubsub.sendToGroup"].map(|role| role.parse().unwrap());
+        let announcements = AnnouncementsConfig { enabled: true, ..AnnouncementsConfig::default() };
+        let demo = HubConfig { default_roles: default_roles.into(), announcements, ..HubConfig::default() };
         assert_eq!(chat, demo);
         assert_eq!(config, Config::default());
     }

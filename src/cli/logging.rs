@@ -1,0 +1,102 @@
+//! Log lines on standard error: time (UTC), level, module, message, then the fields as `key=value`.
+//!
+//! What a client chose (a login, a group) can be in a field, so nothing in a line can break it or imitate another.
+
+use std::fmt::{self, Display, Write as _};
+use std::io::{self, Write};
+
+use env_logger::Builder;
+use log::kv::{self, Key, Value, VisitSource};
+use log::{LevelFilter, Record};
+
+/// Turns logging on. `RUST_LOG`, where set, wins over `level`; a second call changes nothing.
+pub(super) fn init(level: LevelFilter) {
+    let mut builder = Builder::new();
+    match std::env::var("RUST_LOG") {
+        Ok(filters) if !filters.trim().is_empty() => builder.parse_filters(&filters),
+        // The libraries below us tell at `info` what they are doing, which tells an operator nothing.
+        _ => builder.filter_level(level.min(LevelFilter::Warn)).filter_module("folkmoot", level),
+    };
+    builder.format(|out, record| {
+        let (time, style) = (out.timestamp_millis(), out.default_level_style(record.level()));
+        write_line(out, time, format_args!("{style}{:<5}{style:#}", record.level()), record)
+    });
+    // Fails where a logger is installed already, which then keeps its job.
+    let _ = builder.try_init();
+}
+
+fn write_line(out: &mut impl Write, time: impl Display, level: impl Display, record: &Record<'_>) -> io::Result<()> {
+    let mut line = String::new();
+    let written = write!(line, "{time} {level} {} ", record.target())
+        .and_then(|()| write!(Escaped(&mut line), "{}", record.args()))
+        .is_ok()
+        && record.key_values().visit(&mut Fields(&mut line)).is_ok();
+    if !written {
+        // A value's own `Display` failed; what there is of the line is still worth reading.
+        line.push_str(" …");
+    }
+    line.push('\n');
+    out.write_all(line.as_bytes())
+}
+
+/// Writes control characters (line ends, terminal sequences) as escapes.
+struct Escaped<'a>(&'a mut String);
+
+impl fmt::Write for Escaped<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for c in text.chars() {
+            if c.is_control() { write!(self.0, "{}", c.escape_default())? } else { self.0.push(c) }
+        }
+        Ok(())
+    }
+}
+
+/// Appends ` key=value`, the value in quotes where it would otherwise not end where it seems to.
+struct Fields<'a>(&'a mut String);
+
+impl<'kvs> VisitSource<'kvs> for Fields<'_> {
+    fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), kv::Error> {
+        let mut text = String::new();
+        write!(Escaped(&mut text), "{value}")?;
+        if text.is_empty() || text.contains([' ', '=', '"']) {
+            write!(self.0, " {key}=\"{}\"", text.replace('"', "\\\""))?;
+        } else {
+            write!(self.0, " {key}={text}")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(message: &str, fields: &[(&str, &str)]) -> String {
+        let mut out = Vec::new();
+        let mut record = Record::builder();
+        record.target("folkmoot::session").key_values(&fields);
+        write_line(&mut out, "2026-11-23T04:06:14Z", "INFO", &record.args(format_args!("{message}")).build()).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn fields_stand_behind_the_message() {
+        assert_eq!(
+            line("connected", &[("connection.id", "0af3"), ("group.name", "sales/europe")]),
+            "2026-11-23T04:06:14Z INFO folkmoot::session connected connection.id=0af3 group.name=sales/europe\n"
+        );
+    }
+
+    #[test]
+    fn a_value_cannot_imitate_a_field_or_a_line() {
+        let forged = line(
+            "refused\n2026 ERROR",
+            &[("user.id", "x user.admin=\"1\""), ("group.name", "a\n\u{1b}[31mb"), ("x", "")],
+        );
+        assert_eq!(
+            forged,
+            "2026-11-23T04:06:14Z INFO folkmoot::session refused\\n2026 ERROR user.id=\"x user.admin=\\\"1\\\"\" \
+             group.name=a\\n\\u{1b}[31mb x=\"\"\n"
+        );
+    }
+}
