@@ -1,6 +1,8 @@
 //! A self-hosted WebSocket groups server and the library it is built from.
 
 mod auth;
+#[cfg(feature = "cli")]
+pub mod cli;
 mod config;
 mod ids;
 mod mask;

@@ -228,6 +228,18 @@ mod sqlite {
         });
     }
 
+    #[test]
+    fn looking_makes_no_database() {
+        let folder = tempfile::tempdir().unwrap();
+        block_on(async {
+            let missing = users::open_existing(&url(&folder)).await.err().unwrap();
+            assert!(matches!(&missing, StoreError::Missing(path) if path.ends_with("folkmoot.db")), "{missing}");
+            assert!(!folder.path().join("data").exists());
+            drop(users::open(&url(&folder)).await.unwrap());
+            assert!(!users::open_existing(&url(&folder)).await.unwrap().is_new());
+        });
+    }
+
     #[cfg(unix)]
     #[test]
     fn sqlite_files_are_their_owners_only() {

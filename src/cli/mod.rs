@@ -1,0 +1,3 @@
+//! The command line (a stand-in on this branch, to compile `user.rs`).
+
+pub mod user;
