@@ -2,8 +2,8 @@
 //!
 //! PostgreSQL comes from `TEST_POSTGRES_URL`, the address of a user who may create databases; without it the test
 //! says that it was skipped (`.ci/run` takes that for a failure).
+#![cfg(any(feature = "postgres", feature = "sqlite"))]
 
-use std::io::Write;
 use std::sync::Arc;
 
 use folkmoot::users::{
@@ -19,9 +19,13 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
 }
 
+#[cfg(feature = "postgres")]
 fn skipped(name: &str, variable: &str) {
     // Not `eprintln!`, which the test harness keeps to itself when a test succeeds.
-    let _ = writeln!(std::io::stderr(), "SKIPPED {name}: {variable} is not set");
+    let _ = std::io::Write::write_all(
+        &mut std::io::stderr(),
+        format!("SKIPPED {name}: {variable} is not set\n").as_bytes(),
+    );
 }
 
 fn login(text: &str) -> UserId {
