@@ -295,6 +295,22 @@ impl Target {
         Ok(Target::Group(GroupName::parse(text, masks)?))
     }
 
+    /// Whether it goes to the group of this name.
+    pub fn matches(&self, name: &str) -> bool {
+        match self {
+            Target::Group(group) => group.as_str() == name,
+            Target::Mask(mask) => mask.matches(name),
+        }
+    }
+
+    /// What every name that it goes to begins with.
+    pub fn literal_prefix(&self) -> &str {
+        match self {
+            Target::Group(group) => group.as_str(),
+            Target::Mask(mask) => mask.literal_prefix(),
+        }
+    }
+
     /// The target as it was written.
     pub fn as_str(&self) -> &str {
         match self {

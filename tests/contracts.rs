@@ -2,8 +2,8 @@
 //!
 //! PostgreSQL comes from `TEST_POSTGRES_URL`, the address of a user who may create databases; without it the test
 //! says that it was skipped (`.ci/run` takes that for a failure).
+#![cfg(any(feature = "postgres", feature = "sqlite"))]
 
-use std::io::Write;
 use std::sync::Arc;
 
 use folkmoot::users::{
@@ -19,9 +19,13 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
 }
 
+#[cfg(feature = "postgres")]
 fn skipped(name: &str, variable: &str) {
     // Not `eprintln!`, which the test harness keeps to itself when a test succeeds.
-    let _ = writeln!(std::io::stderr(), "SKIPPED {name}: {variable} is not set");
+    let _ = std::io::Write::write_all(
+        &mut std::io::stderr(),
+        format!("SKIPPED {name}: {variable} is not set\n").as_bytes(),
+    );
 }
 
 fn login(text: &str) -> UserId {
@@ -225,6 +229,18 @@ mod sqlite {
         block_on(async {
             assert!(users::open(&url(&folder)).await.unwrap().is_new());
             assert!(!users::open(&url(&folder)).await.unwrap().is_new());
+        });
+    }
+
+    #[test]
+    fn looking_makes_no_database() {
+        let folder = tempfile::tempdir().unwrap();
+        block_on(async {
+            let missing = users::open_existing(&url(&folder)).await.err().unwrap();
+            assert!(matches!(&missing, StoreError::Missing(path) if path.ends_with("folkmoot.db")), "{missing}");
+            assert!(!folder.path().join("data").exists());
+            drop(users::open(&url(&folder)).await.unwrap());
+            assert!(!users::open_existing(&url(&folder)).await.unwrap().is_new());
         });
     }
 

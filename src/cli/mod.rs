@@ -3,6 +3,7 @@
 mod config;
 mod logging;
 mod serve;
+mod user;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -51,8 +52,8 @@ enum Command {
     /// Look at the configuration
     #[command(subcommand)]
     Config(config::ConfigCommand),
-    // `folkmoot user …` is connected here: `User(user::UserArgs)`, and in `run`
-    // `user::run(args, settings.load()?.config.database().expose())`.
+    /// Add, show and change users of the store
+    User(user::UserArgs),
 }
 
 // Options of every command, accepted before and after its name; see `command()`. Not a `///` comment, which clap would show
@@ -171,6 +172,7 @@ fn run(command: Command, settings: Settings) -> Result<(), Failure> {
             Ok(serve::run(loaded.config)?)
         }
         Command::Config(command) => config::run(&command, settings),
+        Command::User(args) => Ok(user::run(args, settings.load()?.config.database().expose())?),
     }
 }
 

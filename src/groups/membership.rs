@@ -438,22 +438,22 @@ impl<U> Membership<U> {
     pub fn listeners(&self, name: &str) -> usize {
         let Some(group) = self.index.get(name).and_then(|key| self.groups.get(key as usize)) else { return 0 };
         let ids = group.listened_by.iter().flat_map(|key| &self.listened[*key as usize].hearers.connections);
-        ids.filter(|id| !group.hearers.connections.contains(id)).collect::<hashbrown::HashSet<_>>().len()
+        ids.filter(|id| !group.hearers.connections.contains(id)).collect::<hashbrown::HashSet<_, foldhash::fast::RandomState>>().len()
     }
 
     /// Groups by name behind `after` with their number of members, among those that `wanted` allows.
     pub fn groups(
         &self,
-        mask: Option<&Mask>,
+        among: Option<&Target>,
         after: Option<&str>,
         limit: usize,
         wanted: impl Fn(&str) -> bool,
     ) -> Page<(GroupName, usize)> {
-        let prefix = mask.map_or("", Mask::literal_prefix);
+        let prefix = among.map_or("", Target::literal_prefix);
         let mut groups = self
             .index
             .with_prefix(prefix, after)
-            .filter(|(name, _)| mask.is_none_or(|mask| mask.matches(name.as_str())) && wanted(name.as_str()))
+            .filter(|(name, _)| among.is_none_or(|among| among.matches(name.as_str())) && wanted(name.as_str()))
             .map(|(name, key)| (name.clone(), self.groups[key as usize].hearers.connections.len()));
         let items = groups.by_ref().take(limit).collect();
         let more = groups.next().is_some();
@@ -464,12 +464,12 @@ impl<U> Membership<U> {
     pub fn own_groups(
         &self,
         id: ConnectionId,
-        mask: Option<&Mask>,
+        among: Option<&Target>,
         after: Option<&str>,
         limit: usize,
     ) -> Page<(GroupName, usize)> {
         let mut names = self.groups_of(id).into_iter().filter(|name| {
-            mask.is_none_or(|mask| mask.matches(name.as_str())) && after.is_none_or(|after| name.as_str() > after)
+            among.is_none_or(|among| among.matches(name.as_str())) && after.is_none_or(|after| name.as_str() > after)
         });
         let members = |name: GroupName| {
             let key = self.index.get(name.as_str())?;

@@ -222,8 +222,8 @@ pub struct MembersPage<U> {
 #[derive(Debug, Message)]
 #[rtype(result = "GroupsPage")]
 pub struct Groups {
-    /// Only names that match.
-    pub mask: Option<Mask>,
+    /// Only these.
+    pub among: Option<Target>,
     /// Behind this name.
     pub after: Option<GroupName>,
     /// At most this many.
@@ -280,7 +280,7 @@ pub(crate) enum Command {
     /// List the members of a group.
     ListMembers { group: GroupName, after: Option<ConnectionId>, limit: usize },
     /// List groups.
-    ListGroups { mask: Option<Mask>, after: Option<GroupName>, limit: usize },
+    ListGroups { among: Option<Target>, after: Option<GroupName>, limit: usize },
     /// Count whom a publish would reach.
     CountMembers(Target),
     /// Nothing: the outcome was decided elsewhere and only its ack must keep its place.

@@ -393,7 +393,7 @@ impl<U: UserData> Handler<Groups> for GroupRegistry<U> {
 
     fn handle(&mut self, ask: Groups, _: &mut Self::Context) -> Self::Result {
         let after = ask.after.as_ref().map(GroupName::as_str);
-        let page = self.membership.groups(ask.mask.as_ref(), after, ask.limit, |_| true);
+        let page = self.membership.groups(ask.among.as_ref(), after, ask.limit, |_| true);
         MessageResult(GroupsPage { groups: page.items, more: page.more })
     }
 }

@@ -54,7 +54,7 @@ impl<U: UserData> GroupRegistry<U> {
             }
             Command::Publish(publish) => self.publish_for(id, place, publish).map(|()| None),
             Command::ListMembers { group, after, limit } => self.list_members(id, &group, after, limit).map(Some),
-            Command::ListGroups { mask, after, limit } => self.list_groups(id, mask, after, limit).map(Some),
+            Command::ListGroups { among, after, limit } => self.list_groups(id, among, after, limit).map(Some),
             Command::CountMembers(target) => self.count_members(id, &target).map(Some),
             Command::Settle(outcome) => outcome.map(|()| None),
         }
@@ -198,19 +198,19 @@ impl<U: UserData> GroupRegistry<U> {
     fn list_groups(
         &mut self,
         id: ConnectionId,
-        mask: Option<Mask>,
+        among: Option<Target>,
         after: Option<GroupName>,
         limit: usize,
     ) -> Result<Map<String, Value>, Refusal> {
-        if let Some(mask) = &mask {
+        if let Some(Target::Mask(mask)) = &among {
             self.pay_for_scan(id, mask)?;
         }
         let limit = limit.min(self.settings.list_page);
         let after = after.as_ref().map(GroupName::as_str);
         let all = self.membership.get(id).is_some_and(|entry| entry.permissions.may_list_groups());
         let page = match all {
-            true => self.membership.groups(mask.as_ref(), after, limit, |_| true),
-            false => self.membership.own_groups(id, mask.as_ref(), after, limit),
+            true => self.membership.groups(among.as_ref(), after, limit, |_| true),
+            false => self.membership.own_groups(id, among.as_ref(), after, limit),
         };
         let token = page.items.last().filter(|_| page.more).map(|(name, _)| name.to_string());
         let groups: Vec<_> =

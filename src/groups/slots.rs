@@ -170,9 +170,8 @@ impl Slots {
         let mut frames = Frames::default();
         for slot in slots {
             let Some(member) = self.slots.get(*slot as usize) else { continue };
-            let frame = frames.get(member.subprotocol, || {
-                encoder::text(|out| json::server_message(out, &message.data, message.metadata.as_deref()))
-            }, message);
+            let encode = || encoder::text(|out| json::server_message(out, &message.data, message.metadata.as_deref()));
+            let frame = frames.get(member.subprotocol, encode, message);
             self.push(*slot, frame);
             self.metrics.messages_out.increment(1);
         }
@@ -283,9 +282,9 @@ impl Slots {
         None
     }
 
-    fn push(&mut self, slot: u32, frame: Bytes) {
+    fn push(&mut self, slot: u32, frame: impl Into<Frame>) {
         if let Some(member) = self.slots.get(slot as usize)
-            && member.link.push(Frame::from(frame), &mut self.scratch) == Pushed::First
+            && member.link.push(frame.into(), &mut self.scratch) == Pushed::First
         {
             self.dirty.push(slot);
         }

@@ -65,7 +65,6 @@ impl<U: UserData, H: Hooks<U>> AnyHooks<U> for H {
 pub struct NoAnswer;
 
 /// Calls hooks and waits for what they say.
-#[derive(Clone)]
 pub struct HookCalls<U: UserData> {
     hooks: Arc<dyn AnyHooks<U>>,
     threads: Handle,
@@ -73,6 +72,19 @@ pub struct HookCalls<U: UserData> {
     under_way: Arc<Semaphore>,
     ignores_messages: Arc<AtomicBool>,
     metrics: Metrics,
+}
+
+impl<U: UserData> Clone for HookCalls<U> {
+    fn clone(&self) -> Self {
+        HookCalls {
+            hooks: self.hooks.clone(),
+            threads: self.threads.clone(),
+            settings: self.settings.clone(),
+            under_way: self.under_way.clone(),
+            ignores_messages: self.ignores_messages.clone(),
+            metrics: self.metrics.clone(),
+        }
+    }
 }
 
 impl<U: UserData> HookCalls<U> {

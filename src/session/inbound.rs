@@ -84,7 +84,7 @@ impl<U: UserData> Session<U> {
                 match read_token(&page, |token| crate::ids::GroupName::parse(token, masks).ok()) {
                     Ok(after) => {
                         let limit = usize::from(page.limit);
-                        self.ask(Some(ack_id), Command::ListGroups { mask, after, limit });
+                        self.ask(Some(ack_id), Command::ListGroups { among: mask, after, limit });
                     }
                     Err(refusal) => self.settle(Some(ack_id), Err(refusal)),
                 }

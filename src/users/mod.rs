@@ -38,6 +38,9 @@ pub enum StoreError {
     /// The store cannot be reached, or is locked or full. The same call may succeed later.
     #[error("the user store is unavailable: {0}")]
     Unavailable(String),
+    /// The embedded database is not there, and was not to be made.
+    #[error("there is no user store {0} yet")]
+    Missing(String),
     /// A user with this login is there already.
     #[error("there is a user '{0}' already")]
     Conflict(UserId),
@@ -150,9 +153,22 @@ pub trait UserStore: Send + Sync {
 /// [`StoreError::Invalid`] for an address that is none, or whose kind of database is not compiled in;
 /// [`StoreError::Unavailable`] when the database does not answer; [`StoreError::Corrupt`] when its tables are not ours.
 pub async fn open(database: &str) -> Result<Arc<dyn UserStore>, StoreError> {
+    connect(database, true).await
+}
+
+/// As [`open`], for looking: an embedded database that is not there is an error and is not made.
+///
+/// # Errors
+/// As [`open`], and [`StoreError::Missing`] when the file is not there.
+pub async fn open_existing(database: &str) -> Result<Arc<dyn UserStore>, StoreError> {
+    connect(database, false).await
+}
+
+#[cfg_attr(not(feature = "sqlite"), expect(unused_variables, reason = "only SQLite makes its database"))]
+async fn connect(database: &str, create: bool) -> Result<Arc<dyn UserStore>, StoreError> {
     match database.split_once(':').map(|(scheme, _)| scheme) {
         #[cfg(feature = "sqlite")]
-        Some("sqlite") => Ok(Arc::new(sqlite::open(database).await?)),
+        Some("sqlite") => Ok(Arc::new(sqlite::open(database, create).await?)),
         #[cfg(feature = "postgres")]
         Some("postgres" | "postgresql") => Ok(Arc::new(postgres::open(database).await?)),
         #[cfg(not(feature = "sqlite"))]

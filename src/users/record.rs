@@ -4,7 +4,6 @@
 //! the stores' affair.
 
 use std::fmt;
-use std::str::FromStr;
 
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
@@ -154,6 +153,15 @@ impl Serialize for HubAccess {
     }
 }
 
+impl fmt::Display for HubAccess {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            HubAccess::Default => f.write_str("(default hub)"),
+            HubAccess::All | HubAccess::Only(_) => f.write_str(&self.names().join(", ")),
+        }
+    }
+}
+
 /// One user of the store, without the password.
 ///
 /// Serialized for the operator's eyes (`folkmoot user show --json`); what other users see is told by
@@ -264,24 +272,6 @@ fn check_text(what: &'static str, text: Option<&str>, max: usize) -> Result<(), 
 
 fn check_count(what: &'static str, count: usize, max: usize) -> Result<(), RecordError> {
     if count > max { Err(RecordError::TooMany { what, max }) } else { Ok(()) }
-}
-
-impl fmt::Display for HubAccess {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            HubAccess::Default => f.write_str("(default hub)"),
-            HubAccess::All | HubAccess::Only(_) => f.write_str(&self.names().join(", ")),
-        }
-    }
-}
-
-/// One hub or `*`, as in `--hub`.
-impl FromStr for HubAccess {
-    type Err = RecordError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        HubAccess::parse(&[text])
-    }
 }
 
 #[cfg(test)]

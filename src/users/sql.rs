@@ -289,6 +289,7 @@ impl From<sqlx::Error> for StoreError {
                 StoreError::Corrupt(error.message().to_owned())
             }
             sqlx::Error::Database(error) => StoreError::Unavailable(error.message().to_owned()),
+            sqlx::Error::Io(error) => StoreError::Unavailable(error.to_string()),
             sqlx::Error::PoolTimedOut => StoreError::Unavailable("no connection to the database could be had".into()),
             sqlx::Error::Migrate(error) => (*error).into(),
             sqlx::Error::RowNotFound => StoreError::Corrupt("the table folkmoot_users_revision is empty".into()),

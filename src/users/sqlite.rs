@@ -15,11 +15,14 @@ use crate::users::sql::{MIGRATIONS_TABLE, Pool, SqlStore, WAIT_TIMEOUT, bounded}
 /// Readers do not wait for the writer in WAL mode; more than a few only wait for the disk.
 const MAX_CONNECTIONS: u32 = 4;
 
-/// Opens, and makes where missing, the file that `sqlite://PATH` names.
-pub(super) async fn open(database: &str) -> Result<SqlStore, StoreError> {
+/// Opens the file that `sqlite://PATH` names, and makes it where it is missing if `create` says so.
+pub(super) async fn open(database: &str, create: bool) -> Result<SqlStore, StoreError> {
     let path = path_of(database)?;
     let unusable = |error: io::Error| StoreError::Unavailable(format!("{}: {error}", path.display()));
-    let is_new = create(path).map_err(unusable)?;
+    if !create && !path.try_exists().map_err(unusable)? {
+        return Err(StoreError::Missing(path.display().to_string()));
+    }
+    let is_new = make(path).map_err(unusable)?;
     let options = SqliteConnectOptions::new()
         .filename(path)
         .journal_mode(SqliteJournalMode::Wal)
@@ -47,7 +50,7 @@ fn path_of(database: &str) -> Result<&Path, StoreError> {
 /// Makes the file and the folders above it where they are missing, and tells whether the file is empty.
 ///
 /// SQLite gives `-wal` and `-shm` the mode of the file, which is why the file is made here and not by SQLite.
-fn create(path: &Path) -> io::Result<bool> {
+fn make(path: &Path) -> io::Result<bool> {
     let mut folders = fs::DirBuilder::new();
     let mut options = fs::OpenOptions::new();
     folders.recursive(true);

@@ -249,7 +249,7 @@ mod tests {
     use std::task::{Context, Poll, Waker};
 
     use super::*;
-    use crate::users::hash_password;
+    use crate::users::{StoreFuture, StoredUser, hash_password};
 
     fn options() -> VerifierOptions {
         VerifierOptions { parallel: 1, max_waiting: 1, ..VerifierOptions::default() }
@@ -302,6 +302,75 @@ mod tests {
             assert_eq!(verifier.verify("mark", password(), hash).await, Ok(false));
             assert!(verifier.remembered().keys.is_empty());
         });
+    }
+
+    /// A store that holds one user, or none.
+    struct Fixed(Option<StoredUser>);
+
+    fn unsaid<T>() -> StoreFuture<'static, T> {
+        Box::pin(async { Err(StoreError::Unavailable("not in this test".into())) })
+    }
+
+    impl UserStore for Fixed {
+        fn find<'a>(&'a self, login: &'a UserId) -> StoreFuture<'a, Option<StoredUser>> {
+            Box::pin(async move { Ok(self.0.clone().filter(|user| user.record.login == *login)) })
+        }
+        fn insert<'a>(&'a self, _: &'a UserRecord, _: &'a PasswordHash) -> StoreFuture<'a, ()> {
+            unsaid()
+        }
+        fn update<'a>(&'a self, _: &'a UserRecord) -> StoreFuture<'a, ()> {
+            unsaid()
+        }
+        fn set_password<'a>(&'a self, _: &'a UserId, _: &'a PasswordHash) -> StoreFuture<'a, ()> {
+            unsaid()
+        }
+        fn set_disabled<'a>(&'a self, _: &'a UserId, _: bool) -> StoreFuture<'a, ()> {
+            unsaid()
+        }
+        fn remove<'a>(&'a self, _: &'a UserId) -> StoreFuture<'a, ()> {
+            unsaid()
+        }
+        fn list<'a>(&'a self, _: Option<&'a UserId>, _: u32) -> StoreFuture<'a, Vec<UserRecord>> {
+            unsaid()
+        }
+        fn revision(&self) -> StoreFuture<'_, i64> {
+            unsaid()
+        }
+        fn ping(&self) -> StoreFuture<'_, ()> {
+            unsaid()
+        }
+        fn describe(&self) -> String {
+            "fixed".into()
+        }
+    }
+
+    #[test]
+    fn unknown_disabled_and_unspeakable_users_wait_for_a_turn_like_everybody() {
+        let record = UserRecord { disabled: true, ..UserRecord::new(UserId::parse("mark").unwrap()) };
+        let store = Fixed(Some(StoredUser { record, password_hash: hash_password("password-1").unwrap() }));
+        run(async {
+            let verifier = Verifier::new(options());
+            let turn = verifier.turn().await.unwrap();
+            let place = Place::take(&verifier.waiting, 1).unwrap();
+            for login in ["mark", "anna", "", "a\0b"] {
+                assert_eq!(verifier.authenticate(&store, login, password()).await, Err(LoginError::Busy), "{login:?}");
+            }
+            drop((turn, place));
+            for login in ["mark", "anna", "", "a\0b"] {
+                assert_eq!(
+                    verifier.authenticate(&store, login, password()).await,
+                    Err(LoginError::Denied),
+                    "{login:?}"
+                );
+            }
+            assert!(verifier.remembered().keys.is_empty());
+        });
+    }
+
+    #[test]
+    fn a_login_can_be_spawned_on_another_runtime() {
+        fn is_send(_: &impl Send) {}
+        is_send(&Verifier::new(options()).authenticate(&Fixed(None), "mark", password()));
     }
 
     #[test]
