@@ -9,6 +9,7 @@ mod error;
 mod event;
 mod groups;
 mod hooks;
+mod http;
 mod ids;
 mod mask;
 mod metrics;

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use actix::{Actor, ActorContext, Addr, ArbiterHandle, Context, Handler, Message};
+use actix::{Actor, Addr, ArbiterHandle, Context, Handler};
 use serde_json::value::to_raw_value;
 use serde_json::{Map, Value, json};
 
@@ -18,11 +18,6 @@ use crate::ids::GroupName;
 use crate::metrics::Metrics;
 use crate::template::Template;
 use crate::user::UserData;
-
-/// Ends an actor that listens to a hub, because the hub has ended.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
-pub struct Stop;
 
 /// Announces the joins and leaves of one hub.
 pub struct Announcer<U: UserData> {
@@ -131,13 +126,5 @@ impl<U: UserData> Handler<Event<U>> for Announcer<U> {
             Event::Left(left) => self.left(&left),
             Event::Disconnected(_) => {}
         }
-    }
-}
-
-impl<U: UserData> Handler<Stop> for Announcer<U> {
-    type Result = ();
-
-    fn handle(&mut self, _: Stop, ctx: &mut Self::Context) {
-        ctx.stop();
     }
 }

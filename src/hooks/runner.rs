@@ -4,7 +4,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::{Actor, ActorContext, ActorFutureExt, Addr, Arbiter, AsyncContext, Context, Handler, WrapFuture};
+use actix::{Actor, ActorFutureExt, Addr, Arbiter, AsyncContext, Context, Handler, WrapFuture};
 use futures_util::FutureExt;
 
 use super::calls::AnyHooks;
@@ -76,14 +76,5 @@ impl<U: UserData> Handler<Event<U>> for HookRunner<U> {
             metrics.hook_failures.increment(1);
             log::error!(hub:% = runner.hub.name(); "a hook {what} while it was told of an event");
         }));
-    }
-}
-
-/// The hub has ended.
-impl<U: UserData> Handler<super::announcements::Stop> for HookRunner<U> {
-    type Result = ();
-
-    fn handle(&mut self, _: super::announcements::Stop, ctx: &mut Self::Context) {
-        ctx.stop();
     }
 }

@@ -10,6 +10,7 @@ mod raw;
 
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix::{Actor, ActorContext, AsyncContext, Context, StreamHandler};
 use serde_json::value::to_raw_value;
@@ -60,6 +61,8 @@ pub struct Admitted<U: UserData> {
     pub raw: RawMode,
     /// What all sessions of the hub share.
     pub settings: Rc<SessionSettings<U>>,
+    /// How long it may stay, where that is limited.
+    pub expires_in: Option<Duration>,
     /// Its place among the connections that the server allows, given back when the socket is closed.
     pub seat: Box<dyn Send>,
 }
@@ -81,7 +84,7 @@ pub struct Session<U: UserData> {
 impl<U: UserData> Session<U> {
     /// Starts the session of a connection on the current worker; `early` is what came together with the handshake.
     pub fn launch(admitted: Admitted<U>, link: Rc<Link>, fanout: &LocalFanout, early: Vec<u8>) {
-        let Admitted { connection, permissions, groups, lease, subprotocol, raw, settings, seat } = admitted;
+        let Admitted { connection, permissions, groups, lease, subprotocol, raw, settings, expires_in, seat } = admitted;
         let user = connection.user.as_ref().and_then(|user| to_raw_value(user).ok());
         let greeting = Greeting { user_id: connection.user_id.clone(), user };
         let place = fanout.slots().borrow_mut().attach(connection.id, link.clone(), subprotocol, greeting);
@@ -96,6 +99,11 @@ impl<U: UserData> Session<U> {
         let farewell = Farewell::new(connection.id, lease.hub().clone(), settings.metrics.clone());
         Session::create(|ctx| {
             ctx.add_stream(frames);
+            if let Some(expires_in) = expires_in {
+                ctx.run_later(expires_in, |session: &mut Self, _| {
+                    session.link.end(DisconnectKind::TokenExpired.into());
+                });
+            }
             let (peer_closed, seat) = (None, Some(seat));
             Session { connection, lease, subprotocol, raw, settings, link, farewell, peer_closed, seat }
         });

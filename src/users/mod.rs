@@ -27,6 +27,7 @@ pub use record::{
     HubAccess, MAX_PHONE_CHARS, MAX_USER_DATA_BYTES, MAX_USER_GROUPS, MAX_USER_HUBS, MAX_USER_ROLES,
     MAX_USERNAME_CHARS, RecordError, UserRecord,
 };
+pub use crate::auth::throttle::Verdict as LoginVerdict;
 pub use verifier::{LoginError, Verifier, VerifierOptions};
 
 /// What a method of a [`UserStore`] returns: a boxed future, so that a store can stand behind `dyn`.

@@ -1,6 +1,6 @@
 //! Checking a login: a bounded number of password hashes at a time, and a short memory of those that fitted.
 //!
-//! Limits on failed logins per address are not here but with the upgrade.
+//! Who is limited after failed logins is `auth/throttle.rs`; here it is only asked at the right moment.
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
@@ -11,6 +11,7 @@ use aws_lc_rs::hmac;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use zeroize::Zeroizing;
 
+use crate::auth::throttle::Verdict;
 use crate::ids::UserId;
 use crate::users::{PasswordHash, StoreError, UserRecord, UserStore, verify_password};
 
@@ -50,6 +51,12 @@ pub enum LoginError {
     /// Too many logins wait already.
     #[error("too many logins at a time")]
     Busy,
+    /// Too many wrong passwords lately.
+    #[error("too many failed logins")]
+    Throttled {
+        /// After how long another attempt will be listened to.
+        retry_after: Duration,
+    },
     /// The store could not be asked, or what it holds of this user cannot be read.
     #[error(transparent)]
     Unavailable(#[from] StoreError),
@@ -63,16 +70,16 @@ pub enum LoginError {
 /// ```
 /// # #[cfg(feature = "sqlite")]
 /// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
-/// use folkmoot::users::{self, LoginError, Verifier, VerifierOptions};
+/// use folkmoot::users::{self, LoginError, LoginVerdict, Verifier, VerifierOptions};
 ///
 /// # let folder = tempfile::tempdir()?;
 /// let store = users::open(&format!("sqlite://{}/users.db", folder.path().display())).await?;
 /// users::seed(&*store).await?;
 /// let verifier = Verifier::new(VerifierOptions::default());
 ///
-/// let mark = verifier.authenticate(&*store, "user-1", "password-1".to_owned().into()).await?;
+/// let mark = verifier.authenticate(&*store, "user-1", "password-1".to_owned().into(), || LoginVerdict::Allow).await?;
 /// assert_eq!(mark.username.as_deref(), Some("Mark"));
-/// let wrong = verifier.authenticate(&*store, "user-1", "password-2".to_owned().into()).await;
+/// let wrong = verifier.authenticate(&*store, "user-1", "password-2".to_owned().into(), || LoginVerdict::Allow).await;
 /// assert_eq!(wrong, Err(LoginError::Denied));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// # })?;
@@ -110,6 +117,9 @@ impl Verifier {
     /// Unknown and disabled users cost what a wrong password costs. Whether a demo user may log in from where they are
     /// is for the caller to decide. Needs a Tokio runtime, whose blocking threads do the work.
     ///
+    /// `throttle` is asked directly before a password is verified, so that attempts under way at the same time cannot
+    /// slip past it; what is remembered needs no permission.
+    ///
     /// # Errors
     /// [`LoginError`].
     pub async fn authenticate(
@@ -117,6 +127,7 @@ impl Verifier {
         store: &dyn UserStore,
         login: &str,
         password: Zeroizing<String>,
+        throttle: impl Fn() -> Verdict + Sync,
     ) -> Result<UserRecord, LoginError> {
         let found = match UserId::parse(login) {
             Ok(login) => store.find(&login).await?,
@@ -126,7 +137,7 @@ impl Verifier {
             Some(user) if !user.record.disabled => (Some(user.record), user.password_hash),
             _ => (None, PasswordHash::nobody()),
         };
-        let fits = self.verify(login, password, hash).await?;
+        let fits = self.verify(login, password, hash, throttle).await?;
         record.filter(|_| fits).ok_or(LoginError::Denied)
     }
 
@@ -137,15 +148,29 @@ impl Verifier {
         }
     }
 
-    async fn verify(&self, login: &str, password: Zeroizing<String>, hash: PasswordHash) -> Result<bool, LoginError> {
+    async fn verify(
+        &self,
+        login: &str,
+        password: Zeroizing<String>,
+        hash: PasswordHash,
+        throttle: impl Fn() -> Verdict,
+    ) -> Result<bool, LoginError> {
         let key = self.memory_key(login, &password, &hash);
         if self.remembered().holds(&key, Instant::now()) {
             return Ok(true);
+        }
+        match throttle() {
+            Verdict::Allow => {}
+            Verdict::Delay(delay) => tokio::time::sleep(delay).await,
+            Verdict::Refuse { retry_after } => return Err(LoginError::Throttled { retry_after }),
         }
         let turn = self.turn().await?;
         // Another login with the same password may have had its turn meanwhile: a storm of one user costs one hash.
         if self.remembered().holds(&key, Instant::now()) {
             return Ok(true);
+        }
+        if let Verdict::Refuse { retry_after } = throttle() {
+            return Err(LoginError::Throttled { retry_after });
         }
         let work = move || {
             let fits = verify_password(&password, &hash);
@@ -353,12 +378,12 @@ mod tests {
             let turn = verifier.turn().await.unwrap();
             let place = Place::take(&verifier.waiting, 1).unwrap();
             for login in ["mark", "anna", "", "a\0b"] {
-                assert_eq!(verifier.authenticate(&store, login, password()).await, Err(LoginError::Busy), "{login:?}");
+                assert_eq!(verifier.authenticate(&store, login, password(), || Verdict::Allow).await, Err(LoginError::Busy), "{login:?}");
             }
             drop((turn, place));
             for login in ["mark", "anna", "", "a\0b"] {
                 assert_eq!(
-                    verifier.authenticate(&store, login, password()).await,
+                    verifier.authenticate(&store, login, password(), || Verdict::Allow).await,
                     Err(LoginError::Denied),
                     "{login:?}"
                 );
@@ -370,7 +395,7 @@ mod tests {
     #[test]
     fn a_login_can_be_spawned_on_another_runtime() {
         fn is_send(_: &impl Send) {}
-        is_send(&Verifier::new(options()).authenticate(&Fixed(None), "mark", password()));
+        is_send(&Verifier::new(options()).authenticate(&Fixed(None), "mark", password(), || Verdict::Allow));
     }
 
     #[test]

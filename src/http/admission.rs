@@ -1,0 +1,355 @@
+//! Who may connect, and as whom: from the head of a WebSocket handshake to a connection that is let in.
+//!
+//! The order of the checks is that of `docs/protocol.md`: the request itself, its origin, its credential, the hub, the
+//! caller's hook. Nothing of the connection exists before all of them have passed.
+
+use std::collections::HashSet;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use actix_http::header::{self, HeaderMap};
+use actix_http::ws;
+use actix_web::http::{Method, StatusCode, Version};
+
+use super::{Problem, Services};
+use crate::auth::Credential;
+use crate::auth::basic::BasicCredentials;
+use crate::auth::origin::CredentialKind;
+use crate::auth::peer::ClientAddress;
+use crate::auth::permissions::{Permissions, Role};
+use crate::auth::token::user_from_claims;
+use crate::config::{HubConfig, RawClients};
+use crate::event::Connection;
+use crate::groups::Lease;
+use crate::hooks::{Authentication, Connecting, Identity, LoginAttempt};
+use crate::ids::{ConnectionId, GroupName, HubName, NameError, Target, UserId};
+use crate::protocol::Subprotocol;
+use crate::session::RawMode;
+use crate::user::{User, UserData};
+use crate::users::UserRecord;
+
+/// The head of a WebSocket handshake.
+#[derive(Debug, Clone, Copy)]
+pub struct Handshake<'a> {
+    /// The method.
+    pub method: &'a Method,
+    /// The HTTP version.
+    pub version: Version,
+    /// The path, percent-encoded as it came.
+    pub path: &'a str,
+    /// The query, as it came.
+    pub query: Option<&'a str>,
+    /// The header lines.
+    pub headers: &'a HeaderMap,
+    /// The socket's other end.
+    pub peer: Option<SocketAddr>,
+}
+
+/// A connection that may begin.
+pub struct Admission<U: UserData> {
+    /// The connection and its user's data.
+    pub connection: Arc<Connection<U>>,
+    /// What it may do.
+    pub permissions: Arc<Permissions>,
+    /// The groups it is put into.
+    pub groups: Vec<GroupName>,
+    /// Keeps its hub open.
+    pub lease: Lease<U>,
+    /// How it speaks.
+    pub subprotocol: Subprotocol,
+    /// The subprotocol to be echoed, as the client spelled it.
+    pub echo: Option<String>,
+    /// What its frames mean, when it is a raw client.
+    pub raw: RawMode,
+    /// Whether the hub has masks on.
+    pub masks: bool,
+    /// How long it may stay, where its token's expiry counts.
+    pub expires_in: Option<Duration>,
+}
+
+/// Who somebody is, before the hub has its say.
+struct Known<U> {
+    user_id: Option<UserId>,
+    user: Option<U>,
+    roles: Vec<Role>,
+    groups: Vec<GroupName>,
+    expires_at: Option<SystemTime>,
+}
+
+/// Decides on a handshake.
+///
+/// # Errors
+/// The [`Problem`] that the client is answered.
+pub async fn admit<U: UserData>(
+    services: &Arc<Services<U>>,
+    handshake: Handshake<'_>,
+) -> Result<Admission<U>, Problem> {
+    let hub = services
+        .hub_of_path(handshake.path, handshake.query)?
+        .ok_or_else(|| Problem::not_found("There is no WebSocket here; try /ws or /client/hubs/{hub}."))?;
+    check_handshake(handshake)?;
+    if services.is_draining() {
+        return Err(Problem::unavailable("The server is going away; try another node, or again later."));
+    }
+    let config = services.config.hubs.hub(&hub).clone();
+    let client = services.client(handshake.peer, handshake.headers);
+    services.origins.check_host(handshake.headers)?;
+    let raw = raw_mode(handshake.query, &config)?;
+
+    let known = identify(services, handshake, &hub, &config, &client).await?;
+    if hub.is_reserved() && !known.roles.iter().any(|role| matches!(role, Role::Admin | Role::AdminRead)) {
+        return Err(Problem::forbidden("This hub is entered with an admin role only."));
+    }
+    let (subprotocol, echo) = negotiate(handshake.headers);
+    let id = ConnectionId::random();
+    let connection = Connection {
+        id,
+        hub: hub.clone(),
+        user_id: known.user_id,
+        user: known.user.map(Arc::new),
+        address: Some(client.address()),
+        subprotocol: subprotocol.name(),
+    };
+    let connecting = Connecting { connection, roles: known.roles, groups: known.groups };
+    let Connecting { connection, roles, groups } = ask_hook(services, connecting).await?;
+    let lease = services.hubs.enter(&hub)?;
+    let expires_in = known
+        .expires_at
+        .filter(|_| config.enforce_expiry)
+        .map(|at| at.duration_since(SystemTime::now()).unwrap_or_default());
+    Ok(Admission {
+        connection: Arc::new(connection),
+        permissions: Arc::new(roles.into_iter().collect()),
+        groups: without_repeats(groups),
+        lease,
+        subprotocol,
+        echo,
+        raw,
+        masks: config.masks,
+        expires_in,
+    })
+}
+
+/// RFC 6455, 4.2.1: the parts that actix-http lets pass are checked here too.
+fn check_handshake(handshake: Handshake<'_>) -> Result<(), Problem> {
+    if handshake.method != Method::GET {
+        return Err(Problem::new(StatusCode::METHOD_NOT_ALLOWED, "A WebSocket handshake is a GET."));
+    }
+    if handshake.version != Version::HTTP_11 {
+        return Err(Problem::bad_request("A WebSocket handshake is HTTP/1.1."));
+    }
+    let headers = handshake.headers;
+    let has_token = |name: header::HeaderName, token: &str| {
+        let values = headers.get_all(name).filter_map(|value| value.to_str().ok());
+        values.flat_map(|value| value.split(',')).any(|one| one.trim().eq_ignore_ascii_case(token))
+    };
+    if !has_token(header::UPGRADE, "websocket") {
+        return Err(Problem::bad_request("The request has no 'Upgrade: websocket'."));
+    }
+    if !has_token(header::CONNECTION, "upgrade") {
+        return Err(Problem::bad_request("The request has no 'Connection: Upgrade'."));
+    }
+    if headers.get(header::SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
+        return Err(Problem::new(StatusCode::UPGRADE_REQUIRED, "Only WebSocket version 13 is spoken here."));
+    }
+    let mut keys = headers.get_all(header::SEC_WEBSOCKET_KEY);
+    let valid = keys.next().is_some_and(|key| is_key(key.as_bytes())) && keys.next().is_none();
+    if !valid {
+        return Err(Problem::bad_request("'Sec-WebSocket-Key' must be there once, 16 bytes in base64."));
+    }
+    Ok(())
+}
+
+fn is_key(key: &[u8]) -> bool {
+    use base64::prelude::{BASE64_STANDARD, Engine};
+
+    let mut bytes = [0; 18];
+    key.len() == 24 && BASE64_STANDARD.decode_slice(key, &mut bytes) == Ok(16)
+}
+
+/// The answer to the key that was checked above (RFC 6455, 4.2.2).
+pub fn accept_key(headers: &HeaderMap) -> String {
+    let key = headers.get(header::SEC_WEBSOCKET_KEY).map(|key| key.as_bytes()).unwrap_or_default();
+    String::from_utf8_lossy(&ws::hash_key(key)).into_owned()
+}
+
+fn negotiate(headers: &HeaderMap) -> (Subprotocol, Option<String>) {
+    let lines = headers.get_all(header::SEC_WEBSOCKET_PROTOCOL).filter_map(|line| line.to_str().ok());
+    let (subprotocol, echo) = Subprotocol::negotiate(lines);
+    (subprotocol, echo.map(str::to_owned))
+}
+
+/// What the frames of a raw client mean: the query says, or the hub's settings.
+fn raw_mode(query: Option<&str>, config: &HubConfig) -> Result<RawMode, Problem> {
+    let (mut mode, mut group, mut no_echo) = (None, None, false);
+    // The last value wins when one is repeated (Web PubSub emulator).
+    for (name, value) in url::form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
+        match &*name {
+            "webpubsub_mode" => mode = Some(value.into_owned()),
+            "group" => group = Some(value.into_owned()),
+            "noEcho" if value.eq_ignore_ascii_case("true") => no_echo = true,
+            "noEcho" if value.eq_ignore_ascii_case("false") => no_echo = false,
+            "noEcho" => return Err(Problem::bad_request("'noEcho' is true or false.")),
+            _ => {}
+        }
+    }
+    match mode {
+        Some(mode) if mode.eq_ignore_ascii_case("sendEvent") => Ok(RawMode::Event),
+        Some(mode) if mode.eq_ignore_ascii_case("sendToGroup") => {
+            let group = group.ok_or_else(|| Problem::bad_request("'webpubsub_mode=sendToGroup' needs a 'group'."))?;
+            let target = Target::parse(&group, config.masks).map_err(|error| Problem::bad_request(error.to_string()))?;
+            Ok(RawMode::SendToGroup { target, no_echo })
+        }
+        Some(_) => Err(Problem::bad_request("'webpubsub_mode' is sendEvent or sendToGroup.")),
+        None => Ok(match config.raw_clients {
+            RawClients::OwnGroups => RawMode::OwnGroups { no_echo },
+            RawClients::Event => RawMode::Event,
+        }),
+    }
+}
+
+/// From the credential to a user. One that is there and wrong never falls through to the next kind.
+async fn identify<U: UserData>(
+    services: &Arc<Services<U>>,
+    handshake: Handshake<'_>,
+    hub: &HubName,
+    config: &HubConfig,
+    client: &ClientAddress,
+) -> Result<Known<U>, Problem> {
+    let credential = Credential::of_request(handshake.headers, handshake.query).inspect_err(|_| {
+        services.metrics.auth_failures.increment(1);
+    })?;
+    let kind = match credential {
+        Credential::Token(_) => CredentialKind::Explicit,
+        Credential::Basic(_) | Credential::Anonymous => CredentialKind::Ambient,
+    };
+    services.origins.check_origin(handshake.headers, client, kind)?;
+    match credential {
+        Credential::Token(token) => of_token(services, &token, hub, config, client).await,
+        Credential::Basic(basic) => of_basic(services, basic, hub, config, client).await,
+        Credential::Anonymous if config.anonymous => {
+            Ok(Known { user_id: None, user: None, roles: Vec::new(), groups: Vec::new(), expires_at: None })
+        }
+        Credential::Anonymous => Err(Problem::unauthorized("Log in, or bring a token.")),
+    }
+}
+
+async fn of_token<U: UserData>(
+    services: &Arc<Services<U>>,
+    token: &str,
+    hub: &HubName,
+    config: &HubConfig,
+    client: &ClientAddress,
+) -> Result<Known<U>, Problem> {
+    let names = services.own_names(client);
+    let verified = services.tokens.verify_client(token, hub, config.masks, names, SystemTime::now());
+    let token = verified.inspect_err(|error| {
+        services.metrics.auth_failures.increment(1);
+        log::info!(address:% = client.address(), reason:% = error; "a token was refused");
+    })?;
+    let expires_at = Some(token.expires_at);
+    if let (true, Some(login)) = (token.store_user, token.sub.clone()) {
+        let record = services.store_user(login, client).await?;
+        return Ok(Known { expires_at, ..of_record(services, record, hub, config)? });
+    }
+    let user = user_from_claims(&token.claims, token.sub.as_ref());
+    let ruled = ruled_groups(&user, config).map_err(|error| Problem::bad_request(error.to_string()))?;
+    let groups = ruled.into_iter().chain(token.groups).collect();
+    Ok(Known { user_id: token.sub, user: (services.map_user)(user), roles: token.roles, groups, expires_at })
+}
+
+async fn of_basic<U: UserData>(
+    services: &Arc<Services<U>>,
+    basic: BasicCredentials,
+    hub: &HubName,
+    config: &HubConfig,
+    client: &ClientAddress,
+) -> Result<Known<U>, Problem> {
+    let BasicCredentials { login, mut password } = basic;
+    if let Some(hooks) = &services.hooks {
+        let attempt =
+            LoginAttempt { hub: hub.clone(), login: login.clone(), password, address: Some(client.address()) };
+        let unavailable = |_| Problem::unavailable("The login could not be checked; try again in a moment.");
+        let (answer, attempt) = hooks.authenticate(attempt).await.map_err(unavailable)?;
+        match answer {
+            Authentication::Undecided => password = attempt.password,
+            Authentication::Accepted(identity) => return Ok(of_identity(services, identity, hub, config)),
+            Authentication::Denied => {
+                services.metrics.auth_failures.increment(1);
+                return Err(Problem::unauthorized("The login or the password is wrong."));
+            }
+        }
+    }
+    let record = services.log_in(&login, password, client).await?;
+    of_record(services, record, hub, config)
+}
+
+fn of_identity<U: UserData>(
+    services: &Services<U>,
+    identity: Identity<U>,
+    hub: &HubName,
+    config: &HubConfig,
+) -> Known<U> {
+    let Identity { user_id, user, mut roles, groups } = identity;
+    roles.extend_from_slice(services.config.hubs.default_roles(hub));
+    let ruled = user.as_ref().map(|user| rendered(config, |name| user.field(name))).unwrap_or_default();
+    let ruled = ruled.into_iter().filter_map(|name| match GroupName::parse(&name, config.masks) {
+        Ok(group) => Some(group),
+        Err(error) => {
+            log::warn!(hub:%, reason:% = error; "a join rule gave no valid group name");
+            None
+        }
+    });
+    Known { groups: ruled.chain(groups).collect(), user_id, user, roles, expires_at: None }
+}
+
+fn of_record<U: UserData>(
+    services: &Services<U>,
+    record: UserRecord,
+    hub: &HubName,
+    config: &HubConfig,
+) -> Result<Known<U>, Problem> {
+    if !record.hubs.allows(hub, &services.config.hubs.default) {
+        return Err(Problem::forbidden("This user may not enter this hub."));
+    }
+    let own = record.roles.iter().filter(|role| role.counts_in(hub)).map(|role| role.role.clone());
+    let roles = services.config.hubs.default_roles(hub).iter().cloned().chain(own).collect();
+    let user = record.user();
+    // Checked when it was stored; a hub whose masks setting was changed since is the one way to get here.
+    let mut groups = ruled_groups(&user, config).unwrap_or_else(|error| {
+        log::warn!(user_id:% = record.login, hub:%, reason:% = error; "a join rule gave no valid group name");
+        Vec::new()
+    });
+    if config.user_groups {
+        groups.extend(record.groups);
+    }
+    let user = (services.map_user)(user);
+    Ok(Known { user_id: Some(record.login), user, roles, groups, expires_at: None })
+}
+
+/// The groups that the hub's join rules make of a user's data; empty values are skipped.
+fn ruled_groups(user: &User, config: &HubConfig) -> Result<Vec<GroupName>, NameError> {
+    rendered(config, |name| user.field(name)).iter().map(|name| GroupName::parse(name, config.masks)).collect()
+}
+
+fn rendered<'a>(
+    config: &HubConfig,
+    field: impl Fn(&str) -> Option<std::borrow::Cow<'a, str>>,
+) -> Vec<String> {
+    let values = config.join.iter().filter_map(|rule| rule.render(&field));
+    values.filter(|value| !value.trim().is_empty()).collect()
+}
+
+fn without_repeats(groups: Vec<GroupName>) -> Vec<GroupName> {
+    let mut seen = HashSet::new();
+    groups.into_iter().filter(|group| seen.insert(group.clone())).collect()
+}
+
+async fn ask_hook<U: UserData>(services: &Services<U>, connecting: Connecting<U>) -> Result<Connecting<U>, Problem> {
+    let Some(hooks) = &services.hooks else { return Ok(connecting) };
+    let unavailable = |_| Problem::unavailable("The connection could not be checked; try again in a moment.");
+    let (answer, connecting) = hooks.connect(connecting).await.map_err(unavailable)?;
+    answer.map_err(Problem::forbidden)?;
+    Ok(connecting)
+}

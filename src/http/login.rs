@@ -1,0 +1,94 @@
+//! `POST /auth/token`: a login becomes a short-lived token, for browsers, which cannot send headers on a WebSocket.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use actix_web::http::header::{self, CacheControl, CacheDirective};
+use actix_web::web::Bytes;
+use actix_web::{HttpRequest, HttpResponse};
+use serde_json::json;
+use zeroize::Zeroizing;
+
+use super::{Problem, Services};
+use crate::auth::Credential;
+use crate::auth::basic::BasicCredentials;
+use crate::auth::host::BaseUrl;
+use crate::auth::origin::CredentialKind;
+use crate::ids::HubName;
+use crate::user::UserData;
+
+/// Largest form that is read.
+pub(super) const MAX_FORM_BYTES: usize = 4096;
+
+/// Answers `{token, url, expiresAt}` to a login with HTTP Basic or a form with `login` and `password`.
+pub(super) async fn token<U: UserData>(
+    services: Arc<Services<U>>,
+    request: HttpRequest,
+    body: Bytes,
+) -> Result<HttpResponse, Problem> {
+    if services.is_draining() {
+        return Err(Problem::unavailable("The server is going away; try another node, or again later."));
+    }
+    let client = services.client(request.peer_addr(), request.headers());
+    services.origins.check_host(request.headers())?;
+    services.origins.check_origin(request.headers(), &client, CredentialKind::Ambient)?;
+    let (basic, hub) = read_login(&request, &body)?;
+    let default = &services.config.hubs.default;
+    let hub = match hub {
+        Some(name) => HubName::parse(&name).map_err(|error| Problem::bad_request(error.to_string()))?,
+        None => default.clone(),
+    };
+    let record = services.log_in(&basic.login, basic.password, &client).await?;
+    if !record.hubs.allows(&hub, default) {
+        return Err(Problem::forbidden("This user may not enter this hub."));
+    }
+    let base = base_url(&services, &client)?;
+    let ttl = services.config.auth.token_ttl;
+    let issued = services.tokens.issue_store_token(&record.login, &hub, &base, ttl, SystemTime::now())?;
+    let expires_at = issued.expires_at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+    let answer = json!({ "token": issued.token, "url": base.client_url(&hub, &issued.token), "expiresAt": expires_at });
+    Ok(HttpResponse::Ok().insert_header(CacheControl(vec![CacheDirective::NoStore])).json(answer))
+}
+
+/// The server's own first name where it has one, else the name that the request used.
+fn base_url<U: UserData>(
+    services: &Services<U>,
+    client: &crate::auth::peer::ClientAddress,
+) -> Result<BaseUrl, Problem> {
+    if let Some(url) = services.public_urls.first() {
+        return Ok(url.clone());
+    }
+    let host = client.host().cloned().ok_or_else(|| Problem::bad_request("The request has no valid Host."))?;
+    Ok(BaseUrl::of_host(client.is_secure(), host))
+}
+
+fn read_login(request: &HttpRequest, body: &Bytes) -> Result<(BasicCredentials, Option<String>), Problem> {
+    let query = url::form_urlencoded::parse(request.query_string().as_bytes());
+    let mut hub = query.filter(|(name, _)| name == "hub").last().map(|(_, hub)| hub.into_owned());
+    // Only what a header says: a token in the query proves no password.
+    if let Credential::Basic(basic) = Credential::of_request(request.headers(), None)? {
+        return Ok((basic, hub));
+    }
+    let form = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let is_form = form.is_some_and(|value| {
+        value.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/x-www-form-urlencoded")
+    });
+    if !is_form || body.is_empty() {
+        return Err(Problem::unauthorized("Send HTTP Basic, or a form with 'login' and 'password'."));
+    }
+    let (mut login, mut password) = (None, None);
+    for (name, value) in url::form_urlencoded::parse(body) {
+        match &*name {
+            "login" => login = Some(value.into_owned()),
+            "password" => password = Some(Zeroizing::new(value.into_owned())),
+            "hub" => hub = Some(value.into_owned()),
+            _ => {}
+        }
+    }
+    match (login, password) {
+        (Some(login), Some(password)) => {
+            Ok((BasicCredentials::new(login, password).map_err(|error| Problem::unauthorized(error.to_string()))?, hub))
+        }
+        _ => Err(Problem::unauthorized("The form needs 'login' and 'password'.")),
+    }
+}

@@ -1,0 +1,16 @@
+//! The HTTP side: who may connect, and the routes beside the WebSocket.
+
+pub mod admission;
+mod health;
+mod login;
+mod metrics;
+mod problem;
+mod routes;
+mod seats;
+pub mod services;
+pub mod upgrade;
+
+pub use problem::Problem;
+pub use routes::Routes;
+pub use seats::{Seat, Seats};
+pub use services::Services;

@@ -1,0 +1,73 @@
+//! The routes beside the WebSocket, for the server's own `App` or a caller's.
+
+use std::future::{Future, ready};
+use std::sync::{Arc, OnceLock};
+
+use actix_web::web::{self, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse};
+
+use super::{Problem, Services, health, login, metrics};
+use crate::user::UserData;
+
+/// The routes `/health`, `/ready`, `/metrics` and `/auth/token`; cheap to clone, to be configured into any `App`.
+///
+/// They answer 503 until the server that gave them out has started.
+pub struct Routes<U: UserData>(Arc<OnceLock<Arc<Services<U>>>>);
+
+impl<U: UserData> Routes<U> {
+    /// Routes of a server that has not started yet.
+    pub(crate) fn new() -> Self {
+        Routes(Arc::default())
+    }
+
+    /// Has the routes answer for a server that has started.
+    pub(crate) fn start(&self, services: Arc<Services<U>>) {
+        // Set once, by the one server that made them.
+        let _ = self.0.set(services);
+    }
+
+    /// The services of the server, once it has started.
+    pub(crate) fn services(&self) -> Option<Arc<Services<U>>> {
+        self.0.get().cloned()
+    }
+
+    /// Adds the routes to an `App` or a scope.
+    pub fn configure(&self, config: &mut ServiceConfig) {
+        let routes = self.clone();
+        let ready = move |request: HttpRequest| routes.with(|services| async { Ok(health::ready(services, request).await) });
+        let routes = self.clone();
+        let metrics = move |request: HttpRequest| routes.with(|services| metrics::metrics(services, request));
+        let routes = self.clone();
+        let token = move |request: HttpRequest, body: web::Bytes| {
+            routes.with(|services| login::token(services, request, body))
+        };
+        config
+            .route("/health", web::get().to(health::health))
+            .route("/health", web::head().to(health::health))
+            .route("/ready", web::get().to(ready))
+            .route("/metrics", web::get().to(metrics))
+            .service(
+                web::resource("/auth/token")
+                    .app_data(web::PayloadConfig::new(login::MAX_FORM_BYTES))
+                    .route(web::post().to(token)),
+            );
+    }
+
+    fn with<F: Future<Output = Result<HttpResponse, Problem>>>(
+        &self,
+        answer: impl FnOnce(Arc<Services<U>>) -> F,
+    ) -> impl Future<Output = Result<HttpResponse, Problem>> {
+        use futures_util::future::Either;
+
+        match self.services() {
+            Some(services) => Either::Left(answer(services)),
+            None => Either::Right(ready(Err(Problem::unavailable("The server has not started yet.")))),
+        }
+    }
+}
+
+impl<U: UserData> Clone for Routes<U> {
+    fn clone(&self) -> Self {
+        Routes(self.0.clone())
+    }
+}

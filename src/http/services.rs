@@ -1,0 +1,214 @@
+//! What every worker needs to let connections in; made once by the composition root and shared.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use actix_http::header::HeaderMap;
+use tokio::runtime::Handle;
+use zeroize::Zeroizing;
+
+use super::{Problem, Seats};
+use crate::auth::host::{BaseUrl, OwnNames};
+use crate::auth::origin::OriginPolicy;
+use crate::auth::peer::{ClientAddress, TrustedProxies};
+use crate::auth::throttle::LoginThrottle;
+use crate::auth::token::Tokens;
+use crate::config::Config;
+use crate::groups::{Fanouts, Hubs};
+use crate::hooks::HookCalls;
+use crate::ids::{HubName, UserId};
+use crate::metrics::Metrics;
+use crate::outbound::{LinkSettings, OutboundLimits};
+use crate::protocol::json::ParseOptions;
+use crate::session::SessionSettings;
+use crate::transport::decoder::DecoderLimits;
+use crate::user::{User, UserData};
+use crate::users::{LoginError, StoreError, UserRecord, UserStore, Verifier};
+
+/// Makes the caller's user data out of what the store or a token tells.
+pub type MapUser<U> = Arc<dyn Fn(User) -> Option<U> + Send + Sync>;
+
+/// What every worker shares.
+pub struct Services<U: UserData> {
+    /// The whole configuration.
+    pub config: Config,
+    /// The URLs of this server, as others see it.
+    pub public_urls: Vec<BaseUrl>,
+    /// Which pages may connect.
+    pub origins: OriginPolicy,
+    /// Whose forwarding headers are believed.
+    pub proxies: TrustedProxies,
+    /// Verifies and issues tokens.
+    pub tokens: Tokens,
+    /// Limits failed logins.
+    pub throttle: LoginThrottle,
+    /// The users, if there is a store.
+    pub store: Option<Arc<dyn UserStore>>,
+    /// Checks passwords.
+    pub verifier: Verifier,
+    /// The runtime on which the store is used: its connections belong to it, workers come and go.
+    pub home: Handle,
+    /// The caller's hooks.
+    pub hooks: Option<HookCalls<U>>,
+    /// The open hubs.
+    pub hubs: Arc<Hubs<U>>,
+    /// The fan-outs of all workers.
+    pub fanouts: Arc<Fanouts>,
+    /// Makes user data.
+    pub map_user: MapUser<U>,
+    /// Places for connections.
+    pub seats: Arc<Seats>,
+    /// Places for handshakes.
+    pub handshakes: Arc<Seats>,
+    /// Set when the server is about to end.
+    pub draining: AtomicBool,
+    /// Where what happens is counted.
+    pub metrics: Metrics,
+}
+
+impl<U: UserData> Services<U> {
+    /// Whether the server is about to end and lets nobody in.
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Acquire)
+    }
+
+    /// The client at the other end of a request.
+    pub fn client(&self, peer: Option<std::net::SocketAddr>, headers: &HeaderMap) -> ClientAddress {
+        // Without a peer address (a foreign listener may have none) nobody is taken for loopback.
+        let peer = peer.map_or(std::net::IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
+        ClientAddress::of_request(peer, false, headers, &self.proxies)
+    }
+
+    /// The names under which this request may mean this server.
+    pub fn own_names<'a>(&'a self, client: &'a ClientAddress) -> OwnNames<'a> {
+        OwnNames { host: client.host(), public_urls: &self.public_urls }
+    }
+
+    /// Checks a login and its password against the store.
+    ///
+    /// # Errors
+    /// A [`Problem`] for the client.
+    pub async fn log_in(
+        self: &Arc<Self>,
+        login: &str,
+        password: Zeroizing<String>,
+        client: &ClientAddress,
+    ) -> Result<UserRecord, Problem> {
+        let (services, name, address) = (self.clone(), login.to_owned(), client.address());
+        let verified = self.home.spawn(async move {
+            let Some(store) = &services.store else { return Err(LoginError::Denied) };
+            let throttle = || services.throttle.check(address, &name, Instant::now());
+            let verified = services.verifier.authenticate(&**store, &name, password, throttle).await;
+            match &verified {
+                Ok(_) => services.throttle.succeeded(address, &name),
+                Err(LoginError::Denied) => services.throttle.failed(address, &name, Instant::now()),
+                Err(_) => {}
+            }
+            verified
+        });
+        let verified = verified.await.unwrap_or_else(|_| Err(LoginError::Busy));
+        let denied = match verified {
+            Ok(record) if self.demo_may(&record, client) => return Ok(record),
+            Ok(_) => {
+                log::warn!(user_id = login, address:% = client.address(); "a demo user may log in only from this machine");
+                LoginError::Denied
+            }
+            Err(error) => error,
+        };
+        match &denied {
+            LoginError::Denied => self.metrics.auth_failures.increment(1),
+            LoginError::Throttled { .. } => self.metrics.auth_throttled.increment(1),
+            LoginError::Busy | LoginError::Unavailable(_) => {}
+        }
+        log::info!(user_id = login, address:% = client.address(), reason:% = denied; "a login was refused");
+        Err(denied.into())
+    }
+
+    /// The store user of this login, as the store has it now.
+    ///
+    /// # Errors
+    /// A [`Problem`] for the client: 401 for one who is unknown or disabled.
+    pub async fn store_user(self: &Arc<Self>, login: UserId, client: &ClientAddress) -> Result<UserRecord, Problem> {
+        let denied = || {
+            self.metrics.auth_failures.increment(1);
+            Problem::unauthorized("The token's user may not log in.")
+        };
+        let Some(store) = self.store.clone() else { return Err(denied()) };
+        let found = self.home.spawn(async move { store.find(&login).await }).await;
+        let found = found.unwrap_or_else(|_| Err(StoreError::Unavailable("the query was given up".into())));
+        match found {
+            Ok(Some(user)) if !user.record.disabled && self.demo_may(&user.record, client) => Ok(user.record),
+            Ok(_) => Err(denied()),
+            Err(error) => {
+                log::warn!(error:%; "the user store does not answer");
+                Err(LoginError::Unavailable(error).into())
+            }
+        }
+    }
+
+    /// Demo users have passwords that everybody knows: they log in from this machine only.
+    fn demo_may(&self, record: &UserRecord, client: &ClientAddress) -> bool {
+        !record.demo || self.config.auth.allow_demo_users || client.is_direct_loopback()
+    }
+
+    /// Whether the bearer of this request, or its origin on this machine, may see what operators see.
+    pub fn may_read(&self, client: &ClientAddress) -> bool {
+        client.is_direct_loopback()
+    }
+
+    /// How the links of a worker are bounded.
+    pub fn link_settings(&self) -> Rc<LinkSettings> {
+        let limits = &self.config.limits;
+        Rc::new(LinkSettings {
+            limits: OutboundLimits { bytes: limits.outbound_bytes, messages: limits.outbound_messages },
+            write_timeout: limits.write_timeout,
+            requests_in_flight: u32::try_from(limits.requests_in_flight).unwrap_or(u32::MAX),
+            metrics: self.metrics.clone(),
+        })
+    }
+
+    /// What the sessions of a worker share, in hubs with masks and in hubs without.
+    pub fn session_settings(&self, masks: bool) -> Rc<SessionSettings<U>> {
+        let limits = &self.config.limits;
+        Rc::new(SessionSettings {
+            parse: ParseOptions { masks, max_json_depth: limits.json_depth },
+            decoder: DecoderLimits {
+                max_frame_bytes: limits.max_frame_bytes,
+                max_message_bytes: limits.max_message_bytes,
+                max_fragments: u32::try_from(limits.max_fragments).unwrap_or(u32::MAX),
+            },
+            hooks: self.hooks.clone(),
+            metrics: self.metrics.clone(),
+        })
+    }
+
+    /// The hub that a path leads to, or `None` where it leads elsewhere.
+    ///
+    /// # Errors
+    /// 400 for a hub that has no valid name.
+    pub fn hub_of_path(&self, path: &str, query: Option<&str>) -> Result<Option<HubName>, Problem> {
+        let name = match path {
+            "/ws" => return Ok(Some(self.config.hubs.default.clone())),
+            "/client" | "/client/" => {
+                let pairs = url::form_urlencoded::parse(query.unwrap_or_default().as_bytes());
+                let hub = pairs.filter(|(name, _)| name == "hub").last();
+                hub.map(|(_, hub)| hub.into_owned()).ok_or_else(|| Problem::bad_request("The query has no 'hub'."))?
+            }
+            _ => match path.strip_prefix("/client/hubs/") {
+                // One segment, decoded once: `%2F` in it is not a separator.
+                Some(segment) if !segment.contains('/') => decode_segment(segment)?,
+                _ => return Ok(None),
+            },
+        };
+        HubName::parse(&name).map(Some).map_err(|error| Problem::bad_request(error.to_string()))
+    }
+}
+
+fn decode_segment(segment: &str) -> Result<String, Problem> {
+    percent_encoding::percent_decode_str(segment)
+        .decode_utf8()
+        .map(|text| text.into_owned())
+        .map_err(|_| Problem::bad_request("The path is not valid UTF-8."))
+}

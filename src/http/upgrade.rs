@@ -1,0 +1,186 @@
+//! Takes the socket over from actix-http when a client asks for a WebSocket.
+//!
+//! Every request whose `Upgrade` is `websocket` comes here, whatever its path or method, and so does every `CONNECT`:
+//! those that are no handshake of ours are answered through the codec, and the connection is closed.
+
+use std::future::{Ready, ready};
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use actix_codec::Framed;
+use actix_http::body::BodySize;
+use actix_http::h1::{Codec, Message};
+use actix_http::header;
+use actix_http::{Request, Response};
+use actix_rt::net::TcpStream;
+use actix_service::{Service, ServiceFactory};
+use actix_web::http::{Method, StatusCode};
+use bytes::Bytes;
+use futures_core::future::LocalBoxFuture;
+use futures_util::SinkExt;
+use tokio::io::AsyncWriteExt;
+use tokio::time::timeout;
+
+use super::admission::{Admission, Handshake, accept_key, admit};
+use super::problem::PROBLEM_JSON;
+use super::{Problem, Seat, Services};
+use crate::groups::LocalFanout;
+use crate::outbound::{Link, LinkSettings};
+use crate::session::{Admitted, Session, SessionSettings};
+use crate::transport::tune;
+use crate::user::UserData;
+
+/// Makes the upgrade service of each worker.
+pub struct UpgradeFactory<U: UserData>(Arc<Services<U>>);
+
+impl<U: UserData> UpgradeFactory<U> {
+    /// A factory over what all workers share.
+    pub fn new(services: Arc<Services<U>>) -> Self {
+        UpgradeFactory(services)
+    }
+}
+
+type Handed = (Request, Framed<TcpStream, Codec>);
+
+impl<U: UserData> ServiceFactory<Handed> for UpgradeFactory<U> {
+    type Response = ();
+    type Error = io::Error;
+    type Config = ();
+    type Service = Upgrade<U>;
+    type InitError = ();
+    type Future = Ready<Result<Upgrade<U>, ()>>;
+
+    fn new_service(&self, (): ()) -> Self::Future {
+        ready(Ok(Upgrade(Rc::new(Worker::new(self.0.clone())))))
+    }
+}
+
+/// What one worker needs to start sessions.
+pub struct Worker<U: UserData> {
+    services: Arc<Services<U>>,
+    fanout: LocalFanout,
+    link_settings: Rc<LinkSettings>,
+    with_masks: Rc<SessionSettings<U>>,
+    without_masks: Rc<SessionSettings<U>>,
+}
+
+impl<U: UserData> Worker<U> {
+    /// For the current thread.
+    pub fn new(services: Arc<Services<U>>) -> Self {
+        Worker {
+            fanout: services.fanouts.local(),
+            link_settings: services.link_settings(),
+            with_masks: services.session_settings(true),
+            without_masks: services.session_settings(false),
+            services,
+        }
+    }
+
+    /// What all workers share.
+    pub fn services(&self) -> &Arc<Services<U>> {
+        &self.services
+    }
+
+    /// Starts the session of a connection that was let in.
+    pub fn launch<T: crate::transport::Transport>(&self, admission: Admission<U>, seat: Seat, io: T, early: Vec<u8>) {
+        let link: Rc<Link> = Rc::new(Link::new(io, self.link_settings.clone()));
+        let Admission { connection, permissions, groups, lease, subprotocol, raw, masks, expires_in, echo: _ } =
+            admission;
+        let settings = if masks { self.with_masks.clone() } else { self.without_masks.clone() };
+        let seat = Box::new(seat);
+        let admitted =
+            Admitted { connection, permissions, groups, lease, subprotocol, raw, settings, expires_in, seat };
+        Session::launch(admitted, link, &self.fanout, early);
+    }
+
+    /// Decides on a handshake within the time that it may take.
+    ///
+    /// # Errors
+    /// The [`Problem`] that the client is answered.
+    pub async fn decide(&self, handshake: Handshake<'_>) -> Result<(Admission<U>, Seat), Problem> {
+        let decided = self.decide_in_time(handshake).await;
+        if let Err(problem) = &decided {
+            self.services.metrics.handshakes_refused.increment(1);
+            let status = problem.status.as_u16();
+            log::debug!(status, reason:% = problem; "a WebSocket handshake was refused");
+        }
+        decided
+    }
+
+    async fn decide_in_time(&self, handshake: Handshake<'_>) -> Result<(Admission<U>, Seat), Problem> {
+        let busy = || Problem::unavailable("Too many connections; try again later.");
+        let _handshake = self.services.handshakes.take().ok_or_else(busy)?;
+        let seat = self.services.seats.take().ok_or_else(busy)?;
+        let limit = self.services.config.limits.handshake_timeout;
+        let late = |_| Problem::unavailable("The handshake took too long; try again in a moment.");
+        let admission = timeout(limit, admit(&self.services, handshake)).await.map_err(late)??;
+        Ok((admission, seat))
+    }
+}
+
+/// The upgrade service of one worker.
+pub struct Upgrade<U: UserData>(Rc<Worker<U>>);
+
+impl<U: UserData> Service<Handed> for Upgrade<U> {
+    type Response = ();
+    type Error = io::Error;
+    type Future = LocalBoxFuture<'static, Result<(), io::Error>>;
+
+    actix_service::always_ready!();
+
+    fn call(&self, (request, framed): Handed) -> Self::Future {
+        let worker = self.0.clone();
+        Box::pin(async move { upgrade(&worker, request, framed).await })
+    }
+}
+
+async fn upgrade<U: UserData>(
+    worker: &Worker<U>,
+    request: Request,
+    mut framed: Framed<TcpStream, Codec>,
+) -> io::Result<()> {
+    let head = request.head();
+    let handshake = Handshake {
+        method: &head.method,
+        version: head.version,
+        path: head.uri.path(),
+        query: head.uri.query(),
+        headers: &head.headers,
+        peer: head.peer_addr,
+    };
+    let decided = match head.method {
+        Method::CONNECT => Err(Problem::bad_request("This is not a proxy.")),
+        _ => worker.decide(handshake).await,
+    };
+    let (admission, seat) = match decided {
+        Ok(decided) => decided,
+        Err(problem) => return refuse(framed, &problem).await,
+    };
+    let mut response = Response::build(StatusCode::SWITCHING_PROTOCOLS);
+    response.upgrade("websocket").insert_header((header::SEC_WEBSOCKET_ACCEPT, accept_key(&head.headers)));
+    if let Some(echo) = &admission.echo {
+        response.insert_header((header::SEC_WEBSOCKET_PROTOCOL, echo.as_str()));
+    }
+    let response = response.finish().drop_body();
+    Pin::new(&mut framed).send(Message::Item((response, BodySize::None))).await?;
+    let parts = framed.into_parts();
+    tune(&parts.io, worker.services.config.heartbeat.tcp_user_timeout);
+    worker.launch(admission, seat, parts.io, parts.read_buf.to_vec());
+    Ok(())
+}
+
+async fn refuse(mut framed: Framed<TcpStream, Codec>, problem: &Problem) -> io::Result<()> {
+    let body = Bytes::from(problem.body());
+    let mut response = Response::build(problem.status);
+    response.force_close().content_type(PROBLEM_JSON);
+    for header in problem.headers() {
+        response.insert_header(header);
+    }
+    let response = response.finish().drop_body();
+    framed.send(Message::Item((response, BodySize::Sized(body.len() as u64)))).await?;
+    framed.send(Message::Chunk(Some(body))).await?;
+    framed.send(Message::Chunk(None)).await?;
+    framed.into_parts().io.shutdown().await
+}
