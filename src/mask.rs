@@ -303,6 +303,18 @@ mod tests {
             prop_assert_eq!(parsed.matches(&name), naive(&mask, &chars));
         }
 
+        /// Two letters and a `?` between stars: occurrences overlap, and the parts refuse one another's places.
+        #[test]
+        fn a_floating_part_with_wildcards_is_found_wherever_it_is(
+            mask in "\\*[ab]{1,4}(\\?|\\[!a\\])[ab]{0,3}\\??\\*a?",
+            name in "[abé]{0,4}[ab]{0,16}",
+        ) {
+            let parsed = Mask::parse(&mask).unwrap();
+            let mask: Vec<char> = mask.chars().collect();
+            let chars: Vec<char> = name.chars().collect();
+            prop_assert_eq!(parsed.matches(&name), naive(&mask, &chars));
+        }
+
         #[test]
         fn a_name_made_from_the_mask_matches(
             parts in proptest::collection::vec("[ab]{0,3}", 1..6),
