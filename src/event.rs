@@ -8,6 +8,19 @@ use std::sync::Arc;
 use crate::error::{Disconnect, LeaveReason};
 use crate::ids::{ConnectionId, GroupName, HubName, UserId};
 
+/// How a connection was authenticated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Authority {
+    /// As a user of the user store, by password or by a token for such a user.
+    Store,
+    /// By a token that says everything itself; the store is never asked.
+    Token,
+    /// By the caller's `authenticate` hook.
+    Hook,
+    /// Not at all.
+    Anonymous,
+}
+
 /// One connection as every hook, message and member list sees it: its identity and the data of its user.
 #[derive(Debug)]
 pub struct Connection<U> {
@@ -17,6 +30,8 @@ pub struct Connection<U> {
     pub hub: HubName,
     /// Who it belongs to; `None` for an anonymous connection.
     pub user_id: Option<UserId>,
+    /// Who says so.
+    pub authority: Authority,
     /// The user's data, as the authentication left it.
     pub user: Option<Arc<U>>,
     /// The client's address, behind a trusted proxy the one that the proxy tells.

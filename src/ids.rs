@@ -6,6 +6,7 @@
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -233,6 +234,14 @@ impl ConnectionId {
         let filled = aws_lc_rs::rand::fill(&mut bytes);
         debug_assert!(filled.is_ok(), "the machine has no source of randomness");
         ConnectionId(u128::from_be_bytes(bytes))
+    }
+}
+
+impl ConnectionId {
+    /// A share of `whole` that is different for each connection and evenly spread over all of them.
+    pub(crate) fn share_of(self, whole: Duration) -> Duration {
+        let parts = 1 << 16;
+        whole * ((self.0 % parts) as u32) / parts as u32
     }
 }
 

@@ -1,5 +1,6 @@
 //! A self-hosted WebSocket groups server and the library it is built from.
 
+mod app;
 mod auth;
 #[cfg(feature = "cli")]
 #[doc(hidden)]
@@ -21,7 +22,22 @@ mod transport;
 mod user;
 pub mod users;
 
+pub use app::{Running, Server, StartError};
 pub use auth::permissions::{HubRole, Permissions, Role, RoleError};
+pub use error::{Disconnect, DisconnectKind, ErrorCode, LeaveReason};
+pub use event::{Authority, Connection, Disconnected, Event, Joined, Left};
+pub use groups::{EnterError, GroupRegistry, Hub, Lease, Permit, Window, messages};
+pub use hooks::{Authentication, Connecting, Hooks, Identity, Incoming, LoginAttempt, Said, Verdict};
+pub use http::{Problem, Routes};
 pub use ids::{ConnectionId, GroupName, HubName, NameError, Target, UserId};
 pub use mask::{Mask, MaskError};
+pub use protocol::{Data, DataError, DataType};
+pub use template::{Template, TemplateError};
 pub use user::{User, UserData};
+
+/// What the fuzz targets in `fuzz/` need to see. Exists in their builds only.
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing {
+    pub use crate::transport::decoder::{Decoder, DecoderLimits, Inbound, Violation};
+}

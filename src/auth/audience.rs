@@ -15,6 +15,13 @@ pub fn of_client(base: &BaseUrl, hub: &HubName) -> String {
     format!("{base}{CLIENT_PATH}{hub}")
 }
 
+/// Where a client of `hub` connects, with its token.
+pub fn client_url(base: &BaseUrl, hub: &HubName, token: &str) -> String {
+    let http = of_client(base, hub);
+    // ws for http, wss for https.
+    format!("ws{}?access_token={token}", http.strip_prefix("http").unwrap_or(&http))
+}
+
 /// Whether `aud` is for clients of `hub` here. Hubs have no case, so neither has this path (as in the reference).
 pub fn is_client_of(aud: &str, hub: &HubName, names: OwnNames<'_>) -> bool {
     own_paths(aud, names).any(|path| {

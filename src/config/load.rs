@@ -206,8 +206,8 @@ mod tests {
         let list = format!("[\"{KEY}\", \"{digits}\"]");
         let keys = |value: &str| load("", &[("FOLKMOOT__AUTH__ACCESS_KEYS", value)], &[]).map(|c| c.auth.access_keys);
         assert_eq!(keys(&list).unwrap().len(), 2);
-        assert_eq!(keys(&digits).unwrap()[0].as_bytes(), digits.as_bytes());
-        assert_eq!(keys(&format!("\"{KEY}\"")).unwrap()[0].as_bytes(), KEY.as_bytes());
+        assert_eq!(keys(&digits).unwrap()[0].expose(), digits);
+        assert_eq!(keys(&format!("\"{KEY}\"")).unwrap()[0].expose(), KEY);
         assert_eq!(file(&format!("auth:\n  access_keys: {KEY}\n")).unwrap().auth.access_keys.len(), 1);
 
         let three = format!("[\"{KEY}1\", \"{KEY}2\", \"{KEY}3\"]");

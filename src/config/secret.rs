@@ -34,9 +34,9 @@ impl AccessKey {
     /// Shortest key, in bytes.
     pub const MIN_BYTES: usize = 32;
 
-    /// The bytes that sign.
-    pub fn as_bytes(&self) -> &[u8] {
-        self.0.as_bytes()
+    /// The key itself; its UTF-8 bytes sign.
+    pub fn expose(&self) -> &str {
+        &self.0
     }
 }
 
@@ -162,7 +162,7 @@ mod tests {
 
     #[test]
     fn an_access_key_is_long_and_fits_into_a_connection_string() {
-        assert_eq!(KEY.parse::<AccessKey>().map(|key| key.as_bytes().to_vec()), Ok(KEY.as_bytes().to_vec()));
+        assert_eq!(KEY.parse::<AccessKey>().map(|key| key.expose().to_owned()), Ok(KEY.to_owned()));
         assert_eq!(KEY[..31].parse::<AccessKey>(), Err(AccessKeyError::TooShort));
         assert_eq!(format!("{KEY};").parse::<AccessKey>(), Err(AccessKeyError::Character));
         assert_eq!(format!("{KEY}\u{7f}").parse::<AccessKey>(), Err(AccessKeyError::Character));

@@ -7,6 +7,7 @@ use std::cell::RefCell;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context as TaskContext, Poll};
+use std::time::Duration;
 
 use actix::fut::ActorFuture;
 use actix::{Actor, Addr, AsyncContext, Context, Handler, WrapFuture};
@@ -42,6 +43,23 @@ impl Fanout {
         if std::mem::take(&mut self.batch) > 0 {
             self.slots.borrow_mut().flush();
         }
+    }
+}
+
+/// How often the next connections are sent away while the server drains.
+const DRAIN_STEP: Duration = Duration::from_millis(10);
+
+impl Fanout {
+    /// Ends the connections one after another, so that they do not all come back at once.
+    fn drain(&mut self, mut plan: Vec<(Moment, u32)>, over: Duration, ctx: &mut Context<Self>) {
+        // The soonest last, to be popped.
+        plan.reverse();
+        ctx.run_interval(DRAIN_STEP, move |fanout, _| {
+            let now = Moment::now();
+            while let Some((_, slot)) = plan.pop_if(|(at, _)| *at <= now) {
+                fanout.slots.borrow().send_away(slot, over);
+            }
+        });
     }
 }
 
@@ -85,6 +103,11 @@ impl Handler<Deliver> for Fanout {
             Deliver::Send { slots: to, content, permit: _permit } => slots.send(&to, &content),
             Deliver::Publish(publication) => slots.publish(&publication),
             Deliver::End { slot, reason } => slots.end(slot, reason),
+            Deliver::Drain { over } => {
+                let plan = slots.drain_plan(Moment::now(), over);
+                drop(slots);
+                return self.drain(plan, over, ctx);
+            }
         }
         drop(slots);
         self.batch += 1;

@@ -5,6 +5,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix::{Addr, Message, Recipient};
 use bytes::Bytes;
@@ -324,6 +325,19 @@ pub struct Listen<U: 'static>(pub Recipient<Event<U>>)
 where
     U: std::marker::Send + Sync;
 
+/// The store users who have a connection here.
+#[derive(Debug, Message)]
+#[rtype(result = "Vec<UserId>")]
+pub(crate) struct StoreUsers;
+
+/// Ends the connections of a store user, and not those of a token whose `sub` happens to be the same.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct EndStoreUser {
+    pub login: UserId,
+    pub reason: Reason,
+}
+
 /// The hub has ended: its registry stops when everything sent before is done.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
@@ -391,4 +405,6 @@ pub enum Deliver {
     Publish(Arc<Publication>),
     /// End a connection.
     End { slot: u32, reason: Reason },
+    /// End all connections, spread over this time, because the server goes away.
+    Drain { over: Duration },
 }

@@ -3,6 +3,7 @@
 //! It handles its mailbox in order: update the membership, tell the fan-outs, emit the event. It never awaits, never
 //! touches a socket and never talks to a database; it lives on an arbiter of its own, never on a worker.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use actix::{Actor, ActorContext, Addr, Context, Handler, MessageResult, Recipient};
@@ -11,11 +12,11 @@ use super::fanout::Fanout;
 use super::membership::{Change, Entry, Gone, JoinError, Membership, MembershipLimits, Place, Route};
 use super::messages::{
     Announce, Broadcast, BroadcastTo, Close, Listen, Connect, Content, Count, Counted, Deliver, Disconnect, Groups, GroupsPage,
-    IsDuplicate, Join, Leave, Members, MembersPage, Publication, Reached, Receiver, Refusal, Retire, Send,
+    EndStoreUser, IsDuplicate, Join, Leave, StoreUsers, Members, MembersPage, Publication, Reached, Receiver, Refusal, Retire, Send,
 };
 use super::window::Permit;
 use crate::error::{ErrorCode, LeaveReason};
-use crate::event::{Connection, Disconnected, Event, Joined, Left};
+use crate::event::{Authority, Connection, Disconnected, Event, Joined, Left};
 use crate::ids::{ConnectionId, GroupName, HubName, Target, UserId};
 use crate::metrics::Metrics;
 use crate::protocol::Data;
@@ -412,6 +413,28 @@ impl<U: UserData> Handler<IsDuplicate> for GroupRegistry<U> {
 
     fn handle(&mut self, ask: IsDuplicate, _: &mut Self::Context) -> Self::Result {
         self.membership.get(ask.connection).is_some_and(|entry| entry.acks.contains(ask.ack_id))
+    }
+}
+
+impl<U: UserData> Handler<StoreUsers> for GroupRegistry<U> {
+    type Result = Vec<UserId>;
+
+    fn handle(&mut self, _: StoreUsers, _: &mut Self::Context) -> Self::Result {
+        let of_store = self.membership.connections().filter(|entry| entry.connection.authority == Authority::Store);
+        let users: HashSet<_> = of_store.filter_map(|entry| entry.connection.user_id.clone()).collect();
+        users.into_iter().collect()
+    }
+}
+
+impl<U: UserData> Handler<EndStoreUser> for GroupRegistry<U> {
+    type Result = ();
+
+    fn handle(&mut self, end: EndStoreUser, _: &mut Self::Context) {
+        let of_user = self.membership.of_user(&end.login);
+        for entry in of_user.filter(|entry| entry.connection.authority == Authority::Store) {
+            let Place { worker, slot } = entry.place;
+            self.deliver(worker, Deliver::End { slot, reason: end.reason.clone() });
+        }
     }
 }
 

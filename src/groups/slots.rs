@@ -225,6 +225,19 @@ impl Slots {
         }
     }
 
+    /// Who has to be ended when, for the server to be empty after `over`.
+    pub fn drain_plan(&self, now: Moment, over: Duration) -> Vec<(Moment, u32)> {
+        let count = self.slots.len().max(1) as u32;
+        self.slots.iter().zip(0..).map(|((slot, _), place)| (now.after(over * place / count), slot as u32)).collect()
+    }
+
+    /// Ends a connection because the server goes away, with advice of its own when to come back.
+    pub fn send_away(&self, slot: u32, over: Duration) {
+        if let Some(member) = self.slots.get(slot as usize) {
+            member.link.end(Disconnect::going_away(member.id.share_of(over)));
+        }
+    }
+
     /// Writes what was queued since the last time, one write per connection.
     pub fn flush(&mut self) {
         for slot in self.dirty.drain(..) {

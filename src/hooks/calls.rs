@@ -99,6 +99,11 @@ impl<U: UserData> HookCalls<U> {
         &self.hooks
     }
 
+    /// How hooks are called.
+    pub fn settings(&self) -> &HookSettings {
+        &self.settings
+    }
+
     /// Asks who somebody is.
     ///
     /// # Errors

@@ -6,6 +6,7 @@
 pub mod announcements;
 mod calls;
 mod runner;
+mod threads;
 
 use std::future::Future;
 use std::net::IpAddr;
@@ -13,7 +14,8 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-pub use calls::HookCalls;
+pub use calls::{AnyHooks, HookCalls};
+pub use threads::HookThreads;
 pub use runner::{HookRunner, HookSettings};
 
 use crate::auth::permissions::Role;

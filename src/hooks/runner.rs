@@ -7,7 +7,7 @@ use std::time::Duration;
 use actix::{Actor, ActorFutureExt, Addr, Arbiter, AsyncContext, Context, Handler, WrapFuture};
 use futures_util::FutureExt;
 
-use super::calls::AnyHooks;
+use super::calls::{AnyHooks, HookCalls};
 use crate::event::Event;
 use crate::groups::Hub;
 use crate::metrics::Metrics;
@@ -34,8 +34,9 @@ pub struct HookRunner<U: UserData> {
 
 impl<U: UserData> HookRunner<U> {
     /// Starts a runner for `hub` on an arbiter of its own.
-    pub fn launch(hooks: Arc<dyn AnyHooks<U>>, hub: Hub<U>, settings: HookSettings, metrics: Metrics) -> Addr<Self> {
-        HookRunner::start_in_arbiter(&Arbiter::new().handle(), |ctx| {
+    pub fn launch(calls: &HookCalls<U>, hub: Hub<U>, metrics: Metrics) -> Addr<Self> {
+        let (hooks, settings) = (calls.hooks().clone(), calls.settings().clone());
+        HookRunner::start_in_arbiter(&Arbiter::new().handle(), move |ctx| {
             ctx.set_mailbox_capacity(settings.queue);
             HookRunner { hooks, hub, settings, metrics }
         })

@@ -20,7 +20,7 @@ use crate::auth::peer::ClientAddress;
 use crate::auth::permissions::{Permissions, Role};
 use crate::auth::token::user_from_claims;
 use crate::config::{HubConfig, RawClients};
-use crate::event::Connection;
+use crate::event::{Authority, Connection};
 use crate::groups::Lease;
 use crate::hooks::{Authentication, Connecting, Identity, LoginAttempt};
 use crate::ids::{ConnectionId, GroupName, HubName, NameError, Target, UserId};
@@ -70,8 +70,9 @@ pub struct Admission<U: UserData> {
 
 /// Who somebody is, before the hub has its say.
 struct Known<U> {
+    authority: Authority,
     user_id: Option<UserId>,
-    user: Option<U>,
+    user: Option<Arc<U>>,
     roles: Vec<Role>,
     groups: Vec<GroupName>,
     expires_at: Option<SystemTime>,
@@ -107,7 +108,8 @@ pub async fn admit<U: UserData>(
         id,
         hub: hub.clone(),
         user_id: known.user_id,
-        user: known.user.map(Arc::new),
+        authority: known.authority,
+        user: known.user,
         address: Some(client.address()),
         subprotocol: subprotocol.name(),
     };
@@ -229,7 +231,8 @@ async fn identify<U: UserData>(
         Credential::Token(token) => of_token(services, &token, hub, config, client).await,
         Credential::Basic(basic) => of_basic(services, basic, hub, config, client).await,
         Credential::Anonymous if config.anonymous => {
-            Ok(Known { user_id: None, user: None, roles: Vec::new(), groups: Vec::new(), expires_at: None })
+            let authority = Authority::Anonymous;
+            Ok(Known { authority, user_id: None, user: None, roles: Vec::new(), groups: Vec::new(), expires_at: None })
         }
         Credential::Anonymous => Err(Problem::unauthorized("Log in, or bring a token.")),
     }
@@ -256,7 +259,8 @@ async fn of_token<U: UserData>(
     let user = user_from_claims(&token.claims, token.sub.as_ref());
     let ruled = ruled_groups(&user, config).map_err(|error| Problem::bad_request(error.to_string()))?;
     let groups = ruled.into_iter().chain(token.groups).collect();
-    Ok(Known { user_id: token.sub, user: (services.map_user)(user), roles: token.roles, groups, expires_at })
+    let user = (services.map_user)(user).map(Arc::new);
+    Ok(Known { authority: Authority::Token, user_id: token.sub, user, roles: token.roles, groups, expires_at })
 }
 
 async fn of_basic<U: UserData>(
@@ -301,7 +305,8 @@ fn of_identity<U: UserData>(
             None
         }
     });
-    Known { groups: ruled.chain(groups).collect(), user_id, user, roles, expires_at: None }
+    let groups = ruled.chain(groups).collect();
+    Known { authority: Authority::Hook, user_id, user, roles, groups, expires_at: None }
 }
 
 fn of_record<U: UserData>(
@@ -324,8 +329,8 @@ fn of_record<U: UserData>(
     if config.user_groups {
         groups.extend(record.groups);
     }
-    let user = (services.map_user)(user);
-    Ok(Known { user_id: Some(record.login), user, roles, groups, expires_at: None })
+    let user = (services.map_user)(user).map(Arc::new);
+    Ok(Known { authority: Authority::Store, user_id: Some(record.login), user, roles, groups, expires_at: None })
 }
 
 /// The groups that the hub's join rules make of a user's data; empty values are skipped.

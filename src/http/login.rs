@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 
 use super::{Problem, Services};
 use crate::auth::Credential;
+use crate::auth::audience::client_url;
 use crate::auth::basic::BasicCredentials;
 use crate::auth::host::BaseUrl;
 use crate::auth::origin::CredentialKind;
@@ -46,7 +47,7 @@ pub(super) async fn token<U: UserData>(
     let ttl = services.config.auth.token_ttl;
     let issued = services.tokens.issue_store_token(&record.login, &hub, &base, ttl, SystemTime::now())?;
     let expires_at = issued.expires_at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
-    let answer = json!({ "token": issued.token, "url": base.client_url(&hub, &issued.token), "expiresAt": expires_at });
+    let answer = json!({ "token": issued.token, "url": client_url(&base, &hub, &issued.token), "expiresAt": expires_at });
     Ok(HttpResponse::Ok().insert_header(CacheControl(vec![CacheDirective::NoStore])).json(answer))
 }
 
@@ -87,7 +88,7 @@ fn read_login(request: &HttpRequest, body: &Bytes) -> Result<(BasicCredentials, 
     }
     match (login, password) {
         (Some(login), Some(password)) => {
-            Ok((BasicCredentials::new(login, password).map_err(|error| Problem::unauthorized(error.to_string()))?, hub))
+            Ok((BasicCredentials::new(&login, &password).map_err(|error| Problem::unauthorized(error.to_string()))?, hub))
         }
         _ => Err(Problem::unauthorized("The form needs 'login' and 'password'.")),
     }

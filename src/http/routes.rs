@@ -1,10 +1,11 @@
 //! The routes beside the WebSocket, for the server's own `App` or a caller's.
 
-use std::future::{Future, ready};
+use std::future::{Future, Ready, ready};
 use std::sync::{Arc, OnceLock};
 
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
+use futures_util::future::Either;
 
 use super::{Problem, Services, health, login, metrics};
 use crate::user::UserData;
@@ -34,12 +35,12 @@ impl<U: UserData> Routes<U> {
     /// Adds the routes to an `App` or a scope.
     pub fn configure(&self, config: &mut ServiceConfig) {
         let routes = self.clone();
-        let ready = move |request: HttpRequest| routes.with(|services| async { Ok(health::ready(services, request).await) });
+        let ready = move |request: HttpRequest| routes.with(move |services| async move { Ok(health::ready(services, request).await) });
         let routes = self.clone();
-        let metrics = move |request: HttpRequest| routes.with(|services| metrics::metrics(services, request));
+        let metrics = move |request: HttpRequest| routes.with(move |services| metrics::metrics(services, request));
         let routes = self.clone();
         let token = move |request: HttpRequest, body: web::Bytes| {
-            routes.with(|services| login::token(services, request, body))
+            routes.with(move |services| login::token(services, request, body))
         };
         config
             .route("/health", web::get().to(health::health))
@@ -56,9 +57,7 @@ impl<U: UserData> Routes<U> {
     fn with<F: Future<Output = Result<HttpResponse, Problem>>>(
         &self,
         answer: impl FnOnce(Arc<Services<U>>) -> F,
-    ) -> impl Future<Output = Result<HttpResponse, Problem>> {
-        use futures_util::future::Either;
-
+    ) -> Either<F, Ready<Result<HttpResponse, Problem>>> {
         match self.services() {
             Some(services) => Either::Left(answer(services)),
             None => Either::Right(ready(Err(Problem::unavailable("The server has not started yet.")))),

@@ -46,7 +46,7 @@ type Handed = (Request, Framed<TcpStream, Codec>);
 
 impl<U: UserData> ServiceFactory<Handed> for UpgradeFactory<U> {
     type Response = ();
-    type Error = io::Error;
+    type Error = actix_web::Error;
     type Config = ();
     type Service = Upgrade<U>;
     type InitError = ();
@@ -116,6 +116,9 @@ impl<U: UserData> Worker<U> {
         let limit = self.services.config.limits.handshake_timeout;
         let late = |_| Problem::unavailable("The handshake took too long; try again in a moment.");
         let admission = timeout(limit, admit(&self.services, handshake)).await.map_err(late)??;
+        if self.services.is_draining() {
+            return Err(Problem::unavailable("The server is going away; try another node, or again later."));
+        }
         Ok((admission, seat))
     }
 }
@@ -125,14 +128,14 @@ pub struct Upgrade<U: UserData>(Rc<Worker<U>>);
 
 impl<U: UserData> Service<Handed> for Upgrade<U> {
     type Response = ();
-    type Error = io::Error;
-    type Future = LocalBoxFuture<'static, Result<(), io::Error>>;
+    type Error = actix_web::Error;
+    type Future = LocalBoxFuture<'static, Result<(), actix_web::Error>>;
 
     actix_service::always_ready!();
 
     fn call(&self, (request, framed): Handed) -> Self::Future {
         let worker = self.0.clone();
-        Box::pin(async move { upgrade(&worker, request, framed).await })
+        Box::pin(async move { Ok(upgrade(&worker, request, framed).await?) })
     }
 }
 

@@ -1,0 +1,365 @@
+//! The composition root: builds every part, introduces them to one another and binds the listener. The only file that
+//! knows them all.
+
+mod drain;
+mod listen;
+mod revision;
+
+use std::fmt;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use actix::Arbiter;
+use actix_http::body::MessageBody;
+use actix_http::{Request, Response};
+use actix_server::ServerHandle;
+use actix_service::{IntoServiceFactory, Service, ServiceFactory};
+use actix_web::dev::AppConfig;
+use tokio::runtime::Handle;
+
+use self::listen::{Listen, default_app, listen_with, listener};
+use crate::auth::access_keys::{AccessKeyError, AccessKeys};
+use crate::auth::host::{BaseUrl, HostError};
+use crate::auth::origin::OriginPolicy;
+use crate::auth::peer::{TrustedProxies, TrustedProxyError};
+use crate::auth::throttle::{FailureLimit, LoginThrottle, ThrottleLimits};
+use crate::auth::token::Tokens;
+use crate::config::{Config, FailuresConfig, HubConfig};
+use crate::groups::messages::Listen as ListenToHub;
+use crate::groups::{
+    EnterError, Fanouts, HeartbeatSettings, Hub, HubRules, Hubs, Lease, MembershipLimits, RegistrySettings,
+};
+use crate::hooks::announcements::Announcer;
+use crate::hooks::{AnyHooks, HookCalls, HookRunner, HookSettings, HookThreads, Hooks};
+use crate::http::{Routes, Seats, Services};
+use crate::ids::HubName;
+use crate::metrics::Metrics;
+use crate::user::{User, UserData};
+use crate::users::{self, StoreError, UserStore, Verifier, VerifierOptions};
+
+/// Why a server did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: {}", explain(.error))]
+    Bind {
+        /// The address.
+        address: SocketAddr,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// The user store cannot be opened.
+    #[error("the user store cannot be opened: {0}")]
+    Store(#[from] StoreError),
+    /// The access keys cannot be used.
+    #[error(transparent)]
+    AccessKeys(#[from] AccessKeyError),
+    /// A public URL or an origin is not one.
+    #[error("server.public_urls and server.origins: {0}")]
+    Url(#[from] HostError),
+    /// A trusted proxy is not an address or network.
+    #[error("server.trusted_proxies: {0}")]
+    TrustedProxy(#[from] TrustedProxyError),
+    /// The threads of the server or of the hooks could not be started.
+    #[error("the server's threads cannot be started: {0}")]
+    Threads(#[from] io::Error),
+}
+
+fn explain(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            "another program uses this port; stop it, or choose another with --set server.port=…".to_owned()
+        }
+        io::ErrorKind::PermissionDenied => "this port needs more rights; choose one above 1023".to_owned(),
+        io::ErrorKind::AddrNotAvailable => "this machine has no such address; see server.bind".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
+/// A Folkmoot server that is being put together.
+///
+/// ```no_run
+/// use folkmoot::{Server, config::Config};
+///
+/// #[actix_web::main]
+/// async fn main() -> Result<(), Box<dyn std::error::Error>> {
+///     let running = Server::new(Config::default()).start().await?;
+///     println!("ws://{}/ws", running.address());
+///     tokio::signal::ctrl_c().await?;
+///     running.stop().await;
+///     Ok(())
+/// }
+/// ```
+pub struct Server<U: UserData = User> {
+    config: Config,
+    hooks: Option<Arc<dyn AnyHooks<U>>>,
+    store: Option<Arc<dyn UserStore>>,
+    map_user: crate::http::services::MapUser<U>,
+    routes: Routes<U>,
+    listen: Option<Listen<U>>,
+}
+
+impl Server<User> {
+    /// A server whose connections carry [`User`] data.
+    pub fn new(config: Config) -> Self {
+        Server::with_user_data(config, Some)
+    }
+}
+
+impl<U: UserData> Server<U> {
+    /// A server whose connections carry data of your own; `map_user` makes it of what the user store or a token tells.
+    ///
+    /// Where only your `authenticate` hook knows users, `|_| None` will do.
+    pub fn with_user_data(config: Config, map_user: impl Fn(User) -> Option<U> + Send + Sync + 'static) -> Self {
+        let map_user = Arc::new(map_user);
+        Server { config, hooks: None, store: None, map_user, routes: Routes::new(), listen: None }
+    }
+
+    /// Has your code called at the points of a connection's life.
+    pub fn hooks(mut self, hooks: impl Hooks<U>) -> Self {
+        self.hooks = Some(Arc::new(hooks));
+        self
+    }
+
+    /// Uses this user store instead of the one that the configuration names.
+    pub fn store(mut self, store: Arc<dyn UserStore>) -> Self {
+        self.store = Some(store);
+        self
+    }
+
+    /// The server's own HTTP routes, to be configured into an `App` of yours.
+    pub fn routes(&self) -> Routes<U> {
+        self.routes.clone()
+    }
+
+    /// Serves an `App` of yours, with any routes and middleware, beside the WebSocket on the same port.
+    ///
+    /// WebSocket routes of that `App` are unreachable, because every request for an upgrade goes to Folkmoot; mount
+    /// Folkmoot into an `HttpServer` of your own where you need both.
+    pub fn app<F, I, S, B>(mut self, factory: F) -> Self
+    where
+        F: Fn() -> I + Send + Clone + 'static,
+        I: IntoServiceFactory<S, Request>,
+        S: ServiceFactory<Request, Config = AppConfig> + 'static,
+        S::Error: Into<actix_web::Error> + 'static,
+        S::InitError: fmt::Debug,
+        S::Response: Into<Response<B>> + 'static,
+        <S::Service as Service<Request>>::Future: 'static,
+        S::Service: 'static,
+        B: MessageBody + 'static,
+    {
+        self.listen = Some(listen_with(factory));
+        self
+    }
+
+    /// Starts the server. Must be called where an actix `System` runs, such as under `#[actix_web::main]`.
+    ///
+    /// # Errors
+    /// [`StartError`], in a sentence for the operator.
+    pub async fn start(mut self) -> Result<Running<U>, StartError> {
+        let listen = self.listen.take().unwrap_or_else(|| default_app(self.routes.clone()));
+        let address = self.config.server.address();
+        let socket = listener(address).map_err(|error| StartError::Bind { address, error })?;
+        let address = socket.local_addr()?;
+        let workers = match self.config.server.workers {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            workers => workers,
+        };
+        let (services, hook_threads) = self.build(address).await?;
+        let last_sight = socket.try_clone()?;
+        let builder = actix_server::Server::build().workers(workers).disable_signals().shutdown_timeout(1);
+        let server = listen(builder, socket, services.clone())?.run();
+        let handle = server.handle();
+        actix_rt::spawn(server);
+        Ok(Running { services, address, handle: Some(handle), listener: Some(last_sight), hook_threads })
+    }
+
+    /// Builds everything but the listener; `address` is where requests will come in.
+    pub(crate) async fn build(self, address: SocketAddr) -> Result<(Arc<Services<U>>, HookThreads), StartError> {
+        let Server { config, hooks, store, map_user, routes, listen: _ } = self;
+        let metrics = Metrics::new();
+        let keys: Vec<&str> = config.auth.access_keys.iter().map(|key| key.expose()).collect();
+        let tokens = Tokens::new(&AccessKeys::load_or_generate(&keys, &config.data_dir)?, config.auth.clock_skew);
+        let store = match store {
+            Some(store) => Some(store),
+            None => open_store(&config).await?,
+        };
+        let public_urls = config.server.public_urls.iter().map(|url| BaseUrl::parse(url.as_str()));
+        let public_urls = public_urls.collect::<Result<Vec<_>, HostError>>()?;
+        let origins = OriginPolicy::new(&config.server.origins, &public_urls, address.ip().is_loopback())?;
+        let proxies: Vec<String> = config.server.trusted_proxies.iter().map(ToString::to_string).collect();
+        let limits = &config.limits;
+
+        let hook_threads = HookThreads::default();
+        let hook_settings = HookSettings {
+            timeout: config.hooks.timeout,
+            queue: config.hooks.queue,
+            concurrency: config.hooks.concurrency,
+        };
+        let calls = match hooks {
+            Some(hooks) => {
+                let threads = hook_threads.start(config.hooks.threads)?;
+                Some(HookCalls::new(hooks, threads, hook_settings, metrics.clone()))
+            }
+            None => None,
+        };
+        let heartbeat = HeartbeatSettings {
+            ping_interval: config.heartbeat.ping_interval,
+            pong_timeout: config.heartbeat.pong_timeout,
+        };
+        let services = Services {
+            public_urls,
+            origins,
+            proxies: TrustedProxies::parse(&proxies)?,
+            tokens,
+            throttle: LoginThrottle::new(throttle_limits(&config.auth.failures)),
+            store,
+            verifier: Verifier::new(VerifierOptions {
+                parallel: config.auth.hashing.effective_concurrency(),
+                max_waiting: config.auth.hashing.waiting,
+                remember: config.users.cache_ttl,
+                ..VerifierOptions::default()
+            }),
+            home: Handle::current(),
+            hubs: Hubs::new(hub_rules(&config), hub_opener(&config, calls.clone(), metrics.clone())),
+            hooks: calls,
+            fanouts: Fanouts::new(heartbeat, metrics.clone()),
+            map_user,
+            seats: Seats::new(limits.connections),
+            handshakes: Seats::new(limits.pending_handshakes),
+            draining: AtomicBool::new(false),
+            metrics,
+            config,
+        };
+        let services = Arc::new(services);
+        routes.start(services.clone());
+        revision::watch(&services);
+        Ok((services, hook_threads))
+    }
+}
+
+/// A server that runs.
+pub struct Running<U: UserData = User> {
+    services: Arc<Services<U>>,
+    address: SocketAddr,
+    handle: Option<ServerHandle>,
+    listener: Option<TcpListener>,
+    hook_threads: HookThreads,
+}
+
+impl<U: UserData> Running<U> {
+    /// Where the server listens; with port 0 in the configuration, the port that the system chose.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What the start has to tell about the user store, without its password.
+    pub fn store(&self) -> Option<String> {
+        self.services.store.as_ref().map(|store| store.describe())
+    }
+
+    /// How many connections are open.
+    pub fn connections(&self) -> usize {
+        self.services.seats.taken()
+    }
+
+    /// Enters a hub from the server's side; the hub stays open as long as the lease lives.
+    ///
+    /// # Errors
+    /// [`EnterError`] when the configuration does not allow it to be opened.
+    pub fn hub(&self, name: &HubName) -> Result<Lease<U>, EnterError> {
+        self.services.hubs.enter(name)
+    }
+
+    /// What is counted, in the Prometheus text format.
+    pub fn metrics(&self) -> String {
+        self.services.metrics.render()
+    }
+
+    /// Ends the server: no new connections, those that are open are closed with 1001 one after another over half of
+    /// `shutdown.timeout`, and whatever is left is cut when it has passed.
+    pub async fn stop(mut self) {
+        if let (Some(handle), Some(listener)) = (self.handle.take(), self.listener.take()) {
+            drain::refuse_new(&self.services, Some((&handle, &listener))).await;
+            drain::send_away(&self.services).await;
+            handle.stop(false).await;
+        }
+        drain::close_hubs(&self.services);
+        self.hook_threads.stop();
+    }
+}
+
+async fn open_store(config: &Config) -> Result<Option<Arc<dyn UserStore>>, StoreError> {
+    let store = users::open(config.database().expose()).await?;
+    if config.users.demo && store.is_new() {
+        users::seed(&*store).await?;
+    }
+    Ok(Some(store))
+}
+
+fn throttle_limits(failures: &FailuresConfig) -> ThrottleLimits {
+    let per_minute = |count: u32| FailureLimit {
+        burst: count,
+        forget_one_in: Duration::from_secs(60) / count.max(1),
+    };
+    ThrottleLimits {
+        address: per_minute(failures.address_per_minute),
+        login_and_address: per_minute(failures.login_address_per_minute),
+        login: per_minute(failures.login_per_minute),
+        slow_by: failures.login_delay,
+        slow_at_most: failures.login_delay,
+        entries: failures.table_entries,
+    }
+}
+
+fn hub_rules(config: &Config) -> HubRules {
+    let declared = config.hubs.declared.keys().chain([&config.hubs.default]).cloned().collect();
+    let max_undeclared = if config.hubs.allow_undeclared { config.hubs.max_undeclared } else { 0 };
+    HubRules { declared, max_undeclared }
+}
+
+/// How a hub is opened: its registry, and who listens to it.
+fn hub_opener<U: UserData>(
+    config: &Config,
+    hooks: Option<HookCalls<U>>,
+    metrics: Metrics,
+) -> Box<dyn Fn(&HubName) -> Hub<U> + Send + Sync> {
+    let config = config.clone();
+    Box::new(move |name| {
+        let settings = config.hubs.hub(name);
+        let hub =
+            Hub::open(registry_settings(&config, name, settings), config.fanout.window_bytes, metrics.clone());
+        if settings.announcements.enabled {
+            let arbiter = Arbiter::new();
+            let announcements = settings.announcements.clone();
+            let fields = config.users.public_fields.clone();
+            let queue = config.hooks.queue;
+            let announcer =
+                Announcer::launch(&arbiter.handle(), hub.clone(), announcements, fields, queue, metrics.clone());
+            hub.registry().do_send(ListenToHub(announcer.recipient()));
+        }
+        if let Some(hooks) = &hooks {
+            let runner = HookRunner::launch(hooks, hub.clone(), metrics.clone());
+            hub.registry().do_send(ListenToHub(runner.recipient()));
+        }
+        hub
+    })
+}
+
+fn registry_settings(config: &Config, name: &HubName, settings: &HubConfig) -> RegistrySettings {
+    RegistrySettings {
+        hub: name.clone(),
+        limits: MembershipLimits {
+            groups_per_connection: config.limits.groups_per_connection,
+            masks_per_connection: config.limits.masks_per_connection,
+            groups_per_hub: config.limits.groups_per_hub,
+        },
+        declared_groups: settings.declared_groups().collect(),
+        public_fields: config.users.public_fields.clone(),
+        list_page: config.limits.list_page,
+        mask_scan_per_second: config.limits.mask_scan_per_second,
+    }
+}

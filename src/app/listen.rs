@@ -1,0 +1,87 @@
+//! The listener, and the actix-web `App` that answers ordinary requests on it.
+
+use std::fmt;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_http::body::MessageBody;
+use actix_http::{HttpService, Request, Response};
+use actix_server::ServerBuilder;
+use actix_service::{IntoServiceFactory, Service, ServiceFactory, ServiceFactoryExt, map_config};
+use actix_web::dev::AppConfig;
+use actix_web::{App, Error};
+use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::http::upgrade::UpgradeFactory;
+use crate::http::{Routes, Services};
+use crate::user::UserData;
+
+/// Connections that the system may keep until they are accepted: a burst of reconnects after a restart.
+const BACKLOG: i32 = 4096;
+/// How long a request's head may take.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a connection without an upgrade is kept for its next request.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// Binds the listener of a server, once its services are known.
+pub type Listen<U> = Box<dyn FnOnce(ServerBuilder, TcpListener, Arc<Services<U>>) -> io::Result<ServerBuilder>>;
+
+/// Keeps a factory of `App`s in a closure, where its types need no names.
+pub fn listen_with<U, F, I, S, B>(factory: F) -> Listen<U>
+where
+    U: UserData,
+    F: Fn() -> I + Send + Clone + 'static,
+    I: IntoServiceFactory<S, Request>,
+    S: ServiceFactory<Request, Config = AppConfig> + 'static,
+    S::Error: Into<Error> + 'static,
+    S::InitError: fmt::Debug,
+    S::Response: Into<Response<B>> + 'static,
+    <S::Service as Service<Request>>::Future: 'static,
+    S::Service: 'static,
+    B: MessageBody + 'static,
+{
+    Box::new(move |builder, listener, services| {
+        let address = listener.local_addr()?;
+        builder.listen("folkmoot", listener, move || {
+            let app = app_config(address);
+            HttpService::build()
+                .keep_alive(KEEP_ALIVE)
+                .client_request_timeout(HEAD_TIMEOUT)
+                // 0 or at least a second: between them a deadline may never come (actix-http 3.20).
+                .client_disconnect_timeout(Duration::from_secs(1))
+                .h1_allow_half_closed(false)
+                .local_addr(address)
+                .upgrade(UpgradeFactory::new(services.clone()))
+                .finish(map_config(factory().into_factory().map_err(Into::<Error>::into), move |_| app.clone()))
+                .tcp()
+        })
+    })
+}
+
+/// The server's own `App`: nothing but its routes.
+pub fn default_app<U: UserData>(routes: Routes<U>) -> Listen<U> {
+    listen_with(move || {
+        let routes = routes.clone();
+        App::new().configure(move |config| routes.configure(config))
+    })
+}
+
+/// What an `App` is told of its listener. There is no public way to make it, and with the default an `App` would take
+/// every request without a `Host` for one to `localhost:8080`.
+fn app_config(address: SocketAddr) -> AppConfig {
+    AppConfig::__priv_test_new(false, address.to_string(), address)
+}
+
+/// A listening socket. Nothing is accepted before the server runs.
+pub fn listener(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    // So that a restart need not wait for the connections of its predecessor to be forgotten. On Windows it would let
+    // another program share the port.
+    #[cfg(not(windows))]
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}

@@ -1,0 +1,83 @@
+//! Notices what the command line changed in the user store while the server runs.
+//!
+//! The store's revision rises with each change. When it has, remembered passwords are forgotten and the connections of
+//! users who are disabled or gone are closed; everything else holds from their next connect.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Weak};
+
+use tokio::time::{MissedTickBehavior, interval};
+
+use crate::error::{Disconnect, DisconnectKind};
+use crate::groups::messages::{EndStoreUser, StoreUsers};
+use crate::http::Services;
+use crate::user::UserData;
+use crate::users::{StoreError, UserStore};
+
+/// Looks every `users.revision_interval`, for as long as the services exist.
+pub fn watch<U: UserData>(services: &Arc<Services<U>>) {
+    let Some(store) = services.store.clone() else { return };
+    let mut ticks = interval(services.config.users.revision_interval);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let services = Arc::downgrade(services);
+    actix_rt::spawn(async move {
+        let (mut known, mut failing) = (None, false);
+        loop {
+            ticks.tick().await;
+            match look(&services, &*store, &mut known).await {
+                Some(Ok(())) => failing = false,
+                Some(Err(error)) => {
+                    if !std::mem::replace(&mut failing, true) {
+                        log::error!(error:%; "the user store does not answer; logins are refused until it does");
+                    }
+                }
+                None => return,
+            }
+        }
+    });
+}
+
+/// One look; `None` when the server is gone.
+async fn look<U: UserData>(
+    services: &Weak<Services<U>>,
+    store: &dyn UserStore,
+    known: &mut Option<i64>,
+) -> Option<Result<(), StoreError>> {
+    services.upgrade()?;
+    let revision = match store.revision().await {
+        Ok(revision) => revision,
+        Err(error) => return Some(Err(error)),
+    };
+    let services = services.upgrade()?;
+    if *known == Some(revision) {
+        return Some(Ok(()));
+    }
+    services.verifier.set_revision(revision);
+    let ended = end_those_gone(&services, store).await;
+    // Remembered only when it is done, so that a store that fails meanwhile is asked again.
+    if ended.is_ok() {
+        *known = Some(revision);
+    }
+    Some(ended)
+}
+
+async fn end_those_gone<U: UserData>(services: &Services<U>, store: &dyn UserStore) -> Result<(), StoreError> {
+    let hubs = services.hubs.all();
+    let mut logins = HashSet::new();
+    for hub in &hubs {
+        // A hub that has just ended has nobody to be closed.
+        logins.extend(hub.registry().send(StoreUsers).await.unwrap_or_default());
+    }
+    for login in logins {
+        let kind = match store.find(&login).await? {
+            None => DisconnectKind::UserRemoved,
+            Some(user) if user.record.disabled => DisconnectKind::UserDisabled,
+            Some(_) => continue,
+        };
+        log::info!(user_id:% = login, reason = kind.name(); "the connections of a user are closed");
+        for hub in &hubs {
+            hub.registry().do_send(EndStoreUser { login: login.clone(), reason: Disconnect::new(kind) });
+        }
+    }
+    Ok(())
+}
