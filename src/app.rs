@@ -30,7 +30,7 @@ use crate::auth::token::Tokens;
 use crate::config::{Config, FailuresConfig, HubConfig};
 use crate::groups::messages::Listen as ListenToHub;
 use crate::groups::{
-    EnterError, Fanouts, HeartbeatSettings, Hub, HubRules, Hubs, Lease, MembershipLimits, RegistrySettings,
+    EnterError, Fanouts, HeartbeatSettings, Hub, HubRules, Hubs, Lease, MembershipLimits, OpenHub, RegistrySettings,
 };
 use crate::hooks::announcements::Announcer;
 use crate::hooks::{AnyHooks, HookCalls, HookRunner, HookSettings, HookThreads, Hooks};
@@ -301,10 +301,7 @@ async fn open_store(config: &Config) -> Result<Option<Arc<dyn UserStore>>, Store
 }
 
 fn throttle_limits(failures: &FailuresConfig) -> ThrottleLimits {
-    let per_minute = |count: u32| FailureLimit {
-        burst: count,
-        forget_one_in: Duration::from_secs(60) / count.max(1),
-    };
+    let per_minute = |count: u32| FailureLimit { burst: count, forget_one_in: Duration::from_secs(60) / count.max(1) };
     ThrottleLimits {
         address: per_minute(failures.address_per_minute),
         login_and_address: per_minute(failures.login_address_per_minute),
@@ -322,16 +319,11 @@ fn hub_rules(config: &Config) -> HubRules {
 }
 
 /// How a hub is opened: its registry, and who listens to it.
-fn hub_opener<U: UserData>(
-    config: &Config,
-    hooks: Option<HookCalls<U>>,
-    metrics: Metrics,
-) -> Box<dyn Fn(&HubName) -> Hub<U> + Send + Sync> {
+fn hub_opener<U: UserData>(config: &Config, hooks: Option<HookCalls<U>>, metrics: Metrics) -> OpenHub<U> {
     let config = config.clone();
     Box::new(move |name| {
         let settings = config.hubs.hub(name);
-        let hub =
-            Hub::open(registry_settings(&config, name, settings), config.fanout.window_bytes, metrics.clone());
+        let hub = Hub::open(registry_settings(&config, name, settings), config.fanout.window_bytes, metrics.clone());
         if settings.announcements.enabled {
             let arbiter = Arbiter::new();
             let announcements = settings.announcements.clone();

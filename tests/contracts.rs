@@ -7,7 +7,8 @@
 use std::sync::Arc;
 
 use folkmoot::users::{
-    self, HubAccess, LoginError, PasswordHash, StoreError, UserRecord, UserStore, Verifier, VerifierOptions,
+    self, HubAccess, LoginError, LoginVerdict, PasswordHash, StoreError, UserRecord, UserStore, Verifier,
+    VerifierOptions,
 };
 use folkmoot::{GroupName, UserId};
 
@@ -178,8 +179,9 @@ async fn login_suite(store: Arc<dyn UserStore>) {
     users::seed(&*store).await.unwrap();
     users::seed(&*store).await.unwrap();
     let verifier = Verifier::new(VerifierOptions::default());
-    let attempt =
-        async |name: &str, password: &str| verifier.authenticate(&*store, name, password.to_owned().into(), || LoginVerdict::Allow).await;
+    let attempt = async |name: &str, password: &str| {
+        verifier.authenticate(&*store, name, password.to_owned().into(), || LoginVerdict::Allow).await
+    };
     let mark = attempt("user-1", "password-1").await.unwrap();
     assert_eq!((mark.user().age, mark.demo), (Some(22), true));
     for (name, password) in [("user-1", "password-2"), ("nobody", "password-1"), ("", ""), ("user-1", "")] {

@@ -9,7 +9,8 @@ use actix_server::ServerHandle;
 use socket2::SockRef;
 use tokio::time::{Instant, sleep};
 
-use crate::groups::messages::{Deliver, Retire};
+use crate::groups::deliver::Deliver;
+use crate::groups::inner::Retire;
 use crate::http::Services;
 use crate::user::UserData;
 

@@ -9,7 +9,7 @@ use std::sync::{Arc, Weak};
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::error::{Disconnect, DisconnectKind};
-use crate::groups::messages::{EndStoreUser, StoreUsers};
+use crate::groups::inner::{EndStoreUser, StoreUsers};
 use crate::http::Services;
 use crate::user::UserData;
 use crate::users::{StoreError, UserStore};

@@ -89,11 +89,6 @@ impl ClientAddress {
         self.host.as_ref()
     }
 
-    /// Whether some proxy, trusted or not, seems to stand in between.
-    pub fn has_forwarding_headers(&self) -> bool {
-        self.forwarded
-    }
-
     /// Whether the client is a process of this machine and not a proxy here that passes on a stranger's request.
     ///
     /// Demo users and `/metrics` rely on it. A proxy that adds no header at all cannot be told from a local client.
@@ -295,7 +290,7 @@ mod tests {
         ];
         let client = client("192.0.2.1", &lines);
         assert_eq!(client.address().to_string(), "192.0.2.1");
-        assert!(!client.is_secure() && client.has_forwarding_headers());
+        assert!(!client.is_secure());
         assert_eq!(client.host().map(ToString::to_string).as_deref(), Some("own"));
     }
 

@@ -39,11 +39,6 @@ impl Run {
 }
 
 impl AckIds {
-    /// Remembers nothing yet.
-    pub fn new() -> Self {
-        AckIds::default()
-    }
-
     /// Whether the id is remembered. Looks at the newest run first: a retry mostly comes soon.
     pub fn contains(&self, id: u64) -> bool {
         self.newest.is_some_and(|run| run.contains(id)) || self.older.iter().rev().any(|run| run.contains(id))
@@ -90,7 +85,7 @@ mod tests {
 
     #[test]
     fn an_id_is_new_once() {
-        let mut ids = AckIds::new();
+        let mut ids = AckIds::default();
         assert!(!ids.contains(7));
         assert!(ids.insert(7));
         assert!(ids.contains(7));
@@ -99,7 +94,7 @@ mod tests {
 
     #[test]
     fn a_client_that_counts_costs_no_heap_memory() {
-        let mut ids = AckIds::new();
+        let mut ids = AckIds::default();
         for id in 1..=1_000_000 {
             assert!(ids.insert(id));
         }
@@ -109,7 +104,7 @@ mod tests {
 
     #[test]
     fn the_id_inserted_longest_ago_is_forgotten_first_and_not_the_smallest() {
-        let mut ids = AckIds::new();
+        let mut ids = AckIds::default();
         ids.insert(u64::MAX);
         for id in 0..999 {
             ids.insert(id);
@@ -122,7 +117,7 @@ mod tests {
 
     #[test]
     fn inserting_an_id_again_does_not_make_it_younger() {
-        let mut ids = AckIds::new();
+        let mut ids = AckIds::default();
         for id in 0..1000 {
             ids.insert(id);
         }
@@ -133,7 +128,7 @@ mod tests {
 
     #[test]
     fn ids_at_random_are_bounded_and_give_their_memory_back() {
-        let mut ids = AckIds::new();
+        let mut ids = AckIds::default();
         for id in (0..10_000).map(|n| n * 2) {
             ids.insert(id);
         }
@@ -146,7 +141,7 @@ mod tests {
 
     #[test]
     fn the_largest_id_has_no_successor() {
-        let mut ids = AckIds::new();
+        let mut ids = AckIds::default();
         assert!(ids.insert(u64::MAX));
         assert!(ids.insert(0));
         assert!(!ids.contains(1));
@@ -174,7 +169,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(24))]
         #[test]
         fn it_remembers_what_a_queue_of_ids_would(runs in prop::collection::vec((0..2500u64, 1..300u64, 1..3u64), 1..20)) {
-            let (mut ids, mut naive) = (AckIds::new(), Naive::default());
+            let (mut ids, mut naive) = (AckIds::default(), Naive::default());
             for (first, count, step) in runs {
                 for id in (0..count).map(|n| first + n * step) {
                     prop_assert_eq!(ids.insert(id), naive.insert(id), "inserting {}", id);

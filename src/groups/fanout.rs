@@ -12,7 +12,7 @@ use std::time::Duration;
 use actix::fut::ActorFuture;
 use actix::{Actor, Addr, AsyncContext, Context, Handler, WrapFuture};
 
-use super::messages::Deliver;
+use super::deliver::Deliver;
 use super::slots::Slots;
 use crate::outbound::Moment;
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::hub::Hub;
-use super::messages::Retire;
+use super::inner::Retire;
 use crate::ids::HubName;
 use crate::user::UserData;
 

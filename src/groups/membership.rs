@@ -85,7 +85,15 @@ pub struct Entry<U> {
 impl<U> Entry<U> {
     /// A connection that is in no group yet.
     pub fn new(connection: Arc<Connection<U>>, permissions: Arc<Permissions>, place: Place) -> Self {
-        Entry { connection, permissions, place, acks: AckIds::default(), scans: Rate::default(), groups: Vec::new(), masks: Vec::new() }
+        Entry {
+            connection,
+            permissions,
+            place,
+            acks: AckIds::default(),
+            scans: Rate::default(),
+            groups: Vec::new(),
+            masks: Vec::new(),
+        }
     }
 }
 
@@ -356,8 +364,7 @@ impl<U> Membership<U> {
                 self.users.remove(user_id);
             }
         }
-        let mut audiences: Vec<_> =
-            masks.into_iter().map(|key| self.remove_listener(id, place.worker, key)).collect();
+        let mut audiences: Vec<_> = masks.into_iter().map(|key| self.remove_listener(id, place.worker, key)).collect();
         let user_id = connection.user_id.as_ref();
         let mut left: Vec<_> = groups
             .into_iter()
@@ -438,7 +445,9 @@ impl<U> Membership<U> {
     pub fn listeners(&self, name: &str) -> usize {
         let Some(group) = self.index.get(name).and_then(|key| self.groups.get(key as usize)) else { return 0 };
         let ids = group.listened_by.iter().flat_map(|key| &self.listened[*key as usize].hearers.connections);
-        ids.filter(|id| !group.hearers.connections.contains(id)).collect::<hashbrown::HashSet<_, foldhash::fast::RandomState>>().len()
+        ids.filter(|id| !group.hearers.connections.contains(id))
+            .collect::<hashbrown::HashSet<_, foldhash::fast::RandomState>>()
+            .len()
     }
 
     /// Groups by name behind `after` with their number of members, among those that `wanted` allows.
@@ -565,8 +574,6 @@ impl<U> Membership<U> {
     }
 
     fn is_user_in(&self, user_id: Option<&UserId>, key: u32) -> bool {
-        user_id.is_some_and(|user_id| {
-            self.of_user(user_id).any(|entry| entry.groups.binary_search(&key).is_ok())
-        })
+        user_id.is_some_and(|user_id| self.of_user(user_id).any(|entry| entry.groups.binary_search(&key).is_ok()))
     }
 }

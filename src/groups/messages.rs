@@ -1,26 +1,21 @@
-//! What one can say to a [`GroupRegistry`](super::GroupRegistry), and what it says to the fan-outs.
+//! What one can say to a [`GroupRegistry`](super::GroupRegistry).
 //!
 //! Each message names what it does in the imperative; its reply type stands right under the derive.
 
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use actix::{Addr, Message, Recipient};
 use bytes::Bytes;
-use serde_json::value::RawValue;
-use serde_json::{Map, Value};
 
 use super::fanout::Fanout;
-use super::membership::{Audience, Place};
+use super::membership::Place;
 use super::window::Permit;
 use crate::auth::permissions::Permissions;
 use crate::error::{Disconnect as Reason, ErrorCode};
 use crate::event::{Connection, Event};
 use crate::ids::{ConnectionId, GroupName, Target, UserId};
-use crate::mask::Mask;
-use crate::protocol::json::{EncodedTail, GroupMessage};
 use crate::protocol::Data;
 
 /// Why the registry did not do what it was asked.
@@ -73,9 +68,9 @@ pub struct Connect<U: 'static> {
     /// The groups it is put into: join rules, the user's further groups, a token's claim.
     pub groups: Vec<GroupName>,
     /// Where it is served.
-    pub place: Place,
+    pub(crate) place: Place,
     /// The fan-out that serves it.
-    pub fanout: Addr<Fanout>,
+    pub(crate) fanout: Addr<Fanout>,
 }
 
 /// How a connection ended.
@@ -148,20 +143,6 @@ pub struct BroadcastTo {
     pub content: Content,
     /// Its part of the hub's window.
     pub permit: Option<Permit>,
-}
-
-/// Tells the members of a group about one of their own. Stands below messages: dropped where a queue is over half.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
-pub struct Announce {
-    /// The group.
-    pub group: GroupName,
-    /// The text.
-    pub text: String,
-    /// The `announcement` property: a JSON object.
-    pub announcement: Box<RawValue>,
-    /// Its part of the hub's window.
-    pub permit: Permit,
 }
 
 /// Whom a [`Send`] is for.
@@ -257,154 +238,9 @@ pub struct Counted {
     pub connections: usize,
 }
 
-/// What a client asks for itself: permissions and limits apply, and the answer comes by its fan-out.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
-pub(crate) struct Request {
-    /// The client's connection.
-    pub connection: ConnectionId,
-    /// The number of the ack it wants.
-    pub ack_id: Option<u64>,
-    /// What it wants.
-    pub command: Command,
-}
-
-/// The kinds of [`Request`].
-#[derive(Debug)]
-pub(crate) enum Command {
-    /// Join a group or mask.
-    Join(Target),
-    /// Leave a group or mask.
-    Leave(Target),
-    /// Publish to a group or mask.
-    Publish(Publish),
-    /// List the members of a group.
-    ListMembers { group: GroupName, after: Option<ConnectionId>, limit: usize },
-    /// List groups.
-    ListGroups { among: Option<Target>, after: Option<GroupName>, limit: usize },
-    /// Count whom a publish would reach.
-    CountMembers(Target),
-    /// Nothing: the outcome was decided elsewhere and only its ack must keep its place.
-    Settle(Result<(), Refusal>),
-}
-
-/// A client's publish.
-#[derive(Debug)]
-pub(crate) struct Publish {
-    /// Where to; `None` is every group the sender is in.
-    pub target: Option<Target>,
-    /// What.
-    pub content: Content,
-    /// The sender does not hear itself.
-    pub no_echo: bool,
-    /// A target that reaches no existing group is an error.
-    pub must_exist: bool,
-    /// Its part of the hub's window.
-    pub permit: Permit,
-}
-
-impl Request {
-    /// Whether an answer will come by the fan-out.
-    pub fn is_answered(&self) -> bool {
-        self.ack_id.is_some() || !matches!(self.command, Command::Publish(_))
-    }
-}
-
-/// Asks whether a request with this ack id was done already, before a hook is called for it.
-#[derive(Debug, Message)]
-#[rtype(result = "bool")]
-pub(crate) struct IsDuplicate {
-    pub connection: ConnectionId,
-    pub ack_id: u64,
-}
-
 /// Has the events of the hub sent to a recipient, which must not slow it down: what its mailbox refuses is counted.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub struct Listen<U: 'static>(pub Recipient<Event<U>>)
 where
     U: std::marker::Send + Sync;
-
-/// The store users who have a connection here.
-#[derive(Debug, Message)]
-#[rtype(result = "Vec<UserId>")]
-pub(crate) struct StoreUsers;
-
-/// Ends the connections of a store user, and not those of a token whose `sub` happens to be the same.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
-pub(crate) struct EndStoreUser {
-    pub login: UserId,
-    pub reason: Reason,
-}
-
-/// The hub has ended: its registry stops when everything sent before is done.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
-pub(crate) struct Retire;
-
-/// The answer to a [`Request`].
-#[derive(Debug)]
-pub struct Answer {
-    /// The number of the ack, if one is wanted.
-    pub ack_id: Option<u64>,
-    /// Fields of the ack, or why not.
-    pub result: Result<Option<Map<String, Value>>, Refusal>,
-}
-
-/// A publish on its way to the fan-outs, shared by all of them.
-#[derive(Debug)]
-pub struct Publication {
-    /// Groups by name, each followed by the joined masks that hear it.
-    pub audiences: Vec<(Audience, GroupName)>,
-    /// The target, when it was a mask.
-    pub mask: Option<Mask>,
-    /// Who sent it; `None` for the server.
-    pub from: Option<UserId>,
-    /// Who does not get it.
-    pub except: Option<Place>,
-    /// What is sent.
-    pub content: Content,
-    /// The `announcement` property, which also makes it one that may be dropped.
-    pub announcement: Option<Box<RawValue>>,
-    /// Given back when the last fan-out is done.
-    pub permit: Option<Permit>,
-}
-
-impl Publication {
-    /// The part of the encoded message that is the same in every group.
-    pub fn encode_tail(&self) -> EncodedTail {
-        GroupMessage {
-            from_user_id: self.from.as_ref(),
-            mask: self.mask.as_ref(),
-            data: &self.content.data,
-            metadata: self.content.metadata.as_deref(),
-            announcement: self.announcement.as_deref(),
-        }
-        .encode_tail()
-    }
-}
-
-/// What the registry tells a fan-out, in the order in which it decided.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
-pub enum Deliver {
-    /// Queue a connection's first frame.
-    Welcome { slot: u32, groups: Vec<GroupName> },
-    /// Make a connection part of an audience.
-    Join { slot: u32, audience: Audience },
-    /// Take it out again.
-    Leave { slot: u32, audience: Audience },
-    /// Let a connection go.
-    Detach { slot: u32, audiences: Vec<Audience> },
-    /// Answer a request.
-    Answer { slot: u32, answer: Answer },
-    /// Queue a server message for some connections.
-    Send { slots: Vec<u32>, content: Content, permit: Option<Arc<Permit>> },
-    /// Queue a publish for everybody in its audiences.
-    Publish(Arc<Publication>),
-    /// End a connection.
-    End { slot: u32, reason: Reason },
-    /// End all connections, spread over this time, because the server goes away.
-    Drain { over: Duration },
-}

@@ -1,14 +1,16 @@
 //! Groups: who is in them, and how a message reaches everybody in them.
 //!
-//! [`GroupRegistry`] is the only writer of membership; a [`Fanout`] per worker serves that worker's connections. What
+//! [`GroupRegistry`] is the only writer of membership; a fan-out per worker serves that worker's connections. What
 //! they say to each other, and what others may say to the registry, is in [`messages`].
 
 mod ack_ids;
+pub mod deliver;
 mod fanout;
 mod heartbeat;
 mod hub;
 mod hubs;
 mod index;
+pub mod inner;
 mod local;
 mod membership;
 pub mod messages;
@@ -18,11 +20,10 @@ mod requests;
 mod slots;
 mod window;
 
-pub use fanout::Fanout;
 pub use hub::Hub;
-pub use hubs::{EnterError, HubRules, Hubs, Lease};
+pub use hubs::{EnterError, HubRules, Hubs, Lease, OpenHub};
 pub use local::{Fanouts, LocalFanout};
-pub use membership::{MembershipLimits, Place};
+pub use membership::MembershipLimits;
 pub use registry::{GroupRegistry, RegistrySettings};
-pub use slots::{Greeting, HeartbeatSettings, Slots};
+pub use slots::{Greeting, HeartbeatSettings};
 pub use window::{Permit, Window};

@@ -8,11 +8,13 @@ use std::sync::Arc;
 
 use actix::{Actor, ActorContext, Addr, Context, Handler, MessageResult, Recipient};
 
+use super::deliver::{Deliver, Publication};
 use super::fanout::Fanout;
+use super::inner::{Announce, EndStoreUser, IsDuplicate, Retire, StoreUsers};
 use super::membership::{Change, Entry, Gone, JoinError, Membership, MembershipLimits, Place, Route};
 use super::messages::{
-    Announce, Broadcast, BroadcastTo, Close, Listen, Connect, Content, Count, Counted, Deliver, Disconnect, Groups, GroupsPage,
-    EndStoreUser, IsDuplicate, Join, Leave, StoreUsers, Members, MembersPage, Publication, Reached, Receiver, Refusal, Retire, Send,
+    Broadcast, BroadcastTo, Close, Connect, Content, Count, Counted, Disconnect, Groups, GroupsPage, Join, Leave,
+    Listen, Members, MembersPage, Reached, Receiver, Refusal, Send,
 };
 use super::window::Permit;
 use crate::error::{ErrorCode, LeaveReason};
@@ -287,7 +289,8 @@ impl<U: UserData> Handler<Disconnect> for GroupRegistry<U> {
     type Result = ();
 
     fn handle(&mut self, disconnect: Disconnect, _: &mut Self::Context) {
-        let Some(Gone { connection, place, left, audiences }) = self.membership.disconnect(disconnect.connection) else {
+        let Some(Gone { connection, place, left, audiences }) = self.membership.disconnect(disconnect.connection)
+        else {
             return;
         };
         self.deliver(place.worker, Deliver::Detach { slot: place.slot, audiences });

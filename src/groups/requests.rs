@@ -3,8 +3,10 @@
 use actix::Handler;
 use serde_json::{Map, Value, json};
 
+use super::deliver::{Answer, Deliver, Publication};
+use super::inner::{Command, Publish, Request};
 use super::membership::Place;
-use super::messages::{Answer, Command, Deliver, Publication, Publish, Refusal, Request};
+use super::messages::Refusal;
 use super::registry::GroupRegistry;
 use crate::error::ErrorCode;
 use crate::ids::{ConnectionId, GroupName, Target};
@@ -22,10 +24,9 @@ impl<U: UserData> Handler<Request> for GroupRegistry<U> {
         let (place, id, ack_id) = (entry.place, request.connection, request.ack_id);
         let answered = request.is_answered();
         let result = match ack_id {
-            Some(ack_id) if entry.acks.contains(ack_id) => Err(Refusal::new(
-                ErrorCode::Duplicate,
-                format!("Message with ack-id: {ack_id} has been processed"),
-            )),
+            Some(ack_id) if entry.acks.contains(ack_id) => {
+                Err(Refusal::new(ErrorCode::Duplicate, format!("Message with ack-id: {ack_id} has been processed")))
+            }
             _ => self.carry_out(id, place, request.command),
         };
         match (&result, ack_id, self.membership.get_mut(id)) {

@@ -9,9 +9,10 @@ use indexmap::IndexSet;
 use serde_json::value::RawValue;
 use slab::Slab;
 
+use super::deliver::{Answer, Publication};
 use super::heartbeat::Wheel;
 use super::membership::{Audience, Place};
-use super::messages::{Answer, Content, Publication};
+use super::messages::Content;
 use crate::error::{Disconnect, DisconnectKind};
 use crate::ids::{ConnectionId, GroupName, UserId};
 use crate::metrics::Metrics;
@@ -109,8 +110,7 @@ impl Slots {
         let greeting = Some(Box::new(greeting));
         self.attached = self.attached.wrapping_add(1);
         let stamp = self.attached;
-        let member =
-            Slot { id, link, subprotocol, greeting, last_seen: 0, pinged: None, overdue: false, stamp };
+        let member = Slot { id, link, subprotocol, greeting, last_seen: 0, pinged: None, overdue: false, stamp };
         let slot = self.slots.insert(member) as u32;
         let key = u64::from(stamp) << 32 | u64::from(slot);
         self.wheel.schedule(key, Moment::now().after(self.heartbeat.ping_interval));

@@ -7,13 +7,13 @@ use std::borrow::Cow;
 
 use actix::{Actor, Addr, ArbiterHandle, Context, Handler};
 use serde_json::value::to_raw_value;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::config::{AnnouncePer, AnnouncementsConfig};
+use crate::error::LeaveReason;
 use crate::event::{Connection, Event, Joined, Left};
 use crate::groups::Hub;
-use crate::groups::messages::Announce;
-use crate::error::LeaveReason;
+use crate::groups::inner::Announce;
 use crate::ids::GroupName;
 use crate::metrics::Metrics;
 use crate::template::Template;
@@ -96,7 +96,7 @@ impl<U: UserData> Announcer<U> {
             let about: [(&str, Value); 3] = [
                 ("connectionId", connection.id.to_string().into()),
                 ("userId", connection.user_id.as_ref().map(|id| id.as_str().to_owned()).into()),
-                ("user", public.unwrap_or_else(Map::new).into()),
+                ("user", public.unwrap_or_default().into()),
             ];
             details.extend(about.map(|(name, value)| (name.to_owned(), value)));
         }

@@ -15,8 +15,8 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 pub use calls::{AnyHooks, HookCalls};
-pub use threads::HookThreads;
 pub use runner::{HookRunner, HookSettings};
+pub use threads::HookThreads;
 
 use crate::auth::permissions::Role;
 use crate::event::{Connection, Disconnected, Joined, Left};

@@ -15,8 +15,11 @@ impl HookThreads {
     /// # Errors
     /// What the system says when it has no more threads to give.
     pub fn start(&self, threads: usize) -> io::Result<Handle> {
-        let runtime =
-            Builder::new_multi_thread().worker_threads(threads.max(1)).thread_name("folkmoot-hooks").enable_all().build()?;
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(threads.max(1))
+            .thread_name("folkmoot-hooks")
+            .enable_all()
+            .build()?;
         let handle = runtime.handle().clone();
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(runtime);
         Ok(handle)

@@ -200,7 +200,8 @@ fn raw_mode(query: Option<&str>, config: &HubConfig) -> Result<RawMode, Problem>
         Some(mode) if mode.eq_ignore_ascii_case("sendEvent") => Ok(RawMode::Event),
         Some(mode) if mode.eq_ignore_ascii_case("sendToGroup") => {
             let group = group.ok_or_else(|| Problem::bad_request("'webpubsub_mode=sendToGroup' needs a 'group'."))?;
-            let target = Target::parse(&group, config.masks).map_err(|error| Problem::bad_request(error.to_string()))?;
+            let target =
+                Target::parse(&group, config.masks).map_err(|error| Problem::bad_request(error.to_string()))?;
             Ok(RawMode::SendToGroup { target, no_echo })
         }
         Some(_) => Err(Problem::bad_request("'webpubsub_mode' is sendEvent or sendToGroup.")),
@@ -338,10 +339,7 @@ fn ruled_groups(user: &User, config: &HubConfig) -> Result<Vec<GroupName>, NameE
     rendered(config, |name| user.field(name)).iter().map(|name| GroupName::parse(name, config.masks)).collect()
 }
 
-fn rendered<'a>(
-    config: &HubConfig,
-    field: impl Fn(&str) -> Option<std::borrow::Cow<'a, str>>,
-) -> Vec<String> {
+fn rendered<'a>(config: &HubConfig, field: impl Fn(&str) -> Option<std::borrow::Cow<'a, str>>) -> Vec<String> {
     let values = config.join.iter().filter_map(|rule| rule.render(&field));
     values.filter(|value| !value.trim().is_empty()).collect()
 }

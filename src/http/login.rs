@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use actix_web::http::header::{self, CacheControl, CacheDirective};
 use actix_web::web::Bytes;
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use serde_json::json;
 use zeroize::Zeroizing;
 
@@ -47,8 +47,34 @@ pub(super) async fn token<U: UserData>(
     let ttl = services.config.auth.token_ttl;
     let issued = services.tokens.issue_store_token(&record.login, &hub, &base, ttl, SystemTime::now())?;
     let expires_at = issued.expires_at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
-    let answer = json!({ "token": issued.token, "url": client_url(&base, &hub, &issued.token), "expiresAt": expires_at });
-    Ok(HttpResponse::Ok().insert_header(CacheControl(vec![CacheDirective::NoStore])).json(answer))
+    let answer =
+        json!({ "token": issued.token, "url": client_url(&base, &hub, &issued.token), "expiresAt": expires_at });
+    Ok(response.insert_header(CacheControl(vec![CacheDirective::NoStore])).json(answer))
+}
+
+/// Tells a browser that a page of `server.origins` may log in from there; all other origins get no such word.
+pub(super) async fn preflight<U: UserData>(
+    services: Arc<Services<U>>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
+    let mut response = HttpResponse::NoContent();
+    if allow_origin(&services, &request, &mut response) {
+        response.insert_header((header::ACCESS_CONTROL_ALLOW_METHODS, "POST"));
+        response.insert_header((header::ACCESS_CONTROL_ALLOW_HEADERS, "authorization, content-type"));
+    }
+    Ok(response.finish())
+}
+
+fn allow_origin<U: UserData>(
+    services: &Services<U>,
+    request: &HttpRequest,
+    response: &mut HttpResponseBuilder,
+) -> bool {
+    let origin = request.headers().get(header::ORIGIN).filter(|origin| services.origins.allows_cors(origin));
+    let Some(origin) = origin else { return false };
+    response.insert_header((header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone()));
+    response.insert_header((header::VARY, "Origin"));
+    true
 }
 
 /// The server's own first name where it has one, else the name that the request used.
@@ -87,9 +113,10 @@ fn read_login(request: &HttpRequest, body: &Bytes) -> Result<(BasicCredentials, 
         }
     }
     match (login, password) {
-        (Some(login), Some(password)) => {
-            Ok((BasicCredentials::new(&login, &password).map_err(|error| Problem::unauthorized(error.to_string()))?, hub))
-        }
+        (Some(login), Some(password)) => Ok((
+            BasicCredentials::new(&login, &password).map_err(|error| Problem::unauthorized(error.to_string()))?,
+            hub,
+        )),
         _ => Err(Problem::unauthorized("The form needs 'login' and 'password'.")),
     }
 }

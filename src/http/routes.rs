@@ -3,6 +3,7 @@
 use std::future::{Future, Ready, ready};
 use std::sync::{Arc, OnceLock};
 
+use actix_web::http::Method;
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use futures_util::future::Either;
@@ -35,13 +36,17 @@ impl<U: UserData> Routes<U> {
     /// Adds the routes to an `App` or a scope.
     pub fn configure(&self, config: &mut ServiceConfig) {
         let routes = self.clone();
-        let ready = move |request: HttpRequest| routes.with(move |services| async move { Ok(health::ready(services, request).await) });
+        let ready = move |request: HttpRequest| {
+            routes.with(move |services| async move { Ok(health::ready(services, request).await) })
+        };
         let routes = self.clone();
         let metrics = move |request: HttpRequest| routes.with(move |services| metrics::metrics(services, request));
         let routes = self.clone();
         let token = move |request: HttpRequest, body: web::Bytes| {
             routes.with(move |services| login::token(services, request, body))
         };
+        let routes = self.clone();
+        let preflight = move |request: HttpRequest| routes.with(move |services| login::preflight(services, request));
         config
             .route("/health", web::get().to(health::health))
             .route("/health", web::head().to(health::health))
@@ -50,7 +55,8 @@ impl<U: UserData> Routes<U> {
             .service(
                 web::resource("/auth/token")
                     .app_data(web::PayloadConfig::new(login::MAX_FORM_BYTES))
-                    .route(web::post().to(token)),
+                    .route(web::post().to(token))
+                    .route(web::method(Method::OPTIONS).to(preflight)),
             );
     }
 

@@ -108,7 +108,7 @@ impl<U: UserData> Services<U> {
             }
             verified
         });
-        let verified = verified.await.unwrap_or_else(|_| Err(LoginError::Busy));
+        let verified = verified.await.unwrap_or(Err(LoginError::Busy));
         let denied = match verified {
             Ok(record) if self.demo_may(&record, client) => return Ok(record),
             Ok(_) => {

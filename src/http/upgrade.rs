@@ -78,11 +78,6 @@ impl<U: UserData> Worker<U> {
         }
     }
 
-    /// What all workers share.
-    pub fn services(&self) -> &Arc<Services<U>> {
-        &self.services
-    }
-
     /// Starts the session of a connection that was let in.
     pub fn launch<T: crate::transport::Transport>(&self, admission: Admission<U>, seat: Seat, io: T, early: Vec<u8>) {
         let link: Rc<Link> = Rc::new(Link::new(io, self.link_settings.clone()));

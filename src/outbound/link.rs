@@ -158,7 +158,7 @@ impl Link {
                 self.blocked.set(true);
                 actix_rt::spawn(self.clone().drain());
             }
-            Written::Broken(_) => self.broken(),
+            Written::Broken => self.broken(),
         }
     }
 
@@ -193,11 +193,11 @@ impl Link {
                     break;
                 }
                 Ok(Ok(())) => self.write(&mut scratch),
-                Ok(Err(error)) => Written::Broken(error),
+                Ok(Err(_)) => Written::Broken,
             };
             match written {
                 Written::All => break,
-                Written::Broken(_) => {
+                Written::Broken => {
                     self.broken();
                     break;
                 }

@@ -26,7 +26,7 @@ pub enum Written {
     /// The kernel takes no more for now.
     Blocked,
     /// The connection is over.
-    Broken(io::Error),
+    Broken,
 }
 
 /// Most bytes gathered into one write. Larger frames are written straight from where they are.
@@ -144,11 +144,11 @@ impl Queue {
                 _ => scratch.gather(&self.frames, self.written),
             };
             match write(bytes) {
-                Ok(0) => return Written::Broken(io::ErrorKind::WriteZero.into()),
+                Ok(0) => return Written::Broken,
                 Ok(count) => self.advance(count),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Written::Blocked,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Written::Broken(error),
+                Err(_) => return Written::Broken,
             }
         }
         self.frames = VecDeque::new();

@@ -100,22 +100,6 @@ pub enum ClientFrame {
     },
 }
 
-impl ClientFrame {
-    /// What an ack for this frame refers to.
-    pub fn ack_id(&self) -> Option<u64> {
-        match self {
-            ClientFrame::JoinGroup { ack_id, .. }
-            | ClientFrame::LeaveGroup { ack_id, .. }
-            | ClientFrame::SendToGroup { ack_id, .. }
-            | ClientFrame::Event { ack_id, .. } => *ack_id,
-            ClientFrame::ListMembers { ack_id, .. }
-            | ClientFrame::ListGroups { ack_id, .. }
-            | ClientFrame::CountMembers { ack_id, .. } => Some(*ack_id),
-            ClientFrame::Ping | ClientFrame::SequenceAck { .. } => None,
-        }
-    }
-}
-
 /// Which part of a long answer is wanted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page {

@@ -8,7 +8,7 @@ pub mod json;
 pub mod raw;
 
 pub use data::{Data, DataError, DataType};
-pub use frame::{ClientFrame, EventName, FrameError};
+pub use frame::ClientFrame;
 
 /// How a connection writes its frames.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -11,7 +11,8 @@ use bytes::Bytes;
 
 use super::Session;
 use crate::error::ErrorCode;
-use crate::groups::messages::{Command, Content, IsDuplicate, Publish, Receiver, Refusal, Request};
+use crate::groups::inner::{Command, IsDuplicate, Publish, Request};
+use crate::groups::messages::{Content, Receiver, Refusal};
 use crate::groups::{Hub, Permit};
 use crate::hooks::{HookCalls, Incoming, Said, Verdict};
 use crate::ids::Target;

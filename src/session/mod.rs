@@ -84,7 +84,8 @@ pub struct Session<U: UserData> {
 impl<U: UserData> Session<U> {
     /// Starts the session of a connection on the current worker; `early` is what came together with the handshake.
     pub fn launch(admitted: Admitted<U>, link: Rc<Link>, fanout: &LocalFanout, early: Vec<u8>) {
-        let Admitted { connection, permissions, groups, lease, subprotocol, raw, settings, expires_in, seat } = admitted;
+        let Admitted { connection, permissions, groups, lease, subprotocol, raw, settings, expires_in, seat } =
+            admitted;
         let user = connection.user.as_ref().and_then(|user| to_raw_value(user).ok());
         let greeting = Greeting { user_id: connection.user_id.clone(), user };
         let place = fanout.slots().borrow_mut().attach(connection.id, link.clone(), subprotocol, greeting);

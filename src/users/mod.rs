@@ -18,6 +18,7 @@ use std::sync::Arc;
 
 use crate::ids::UserId;
 
+pub use crate::auth::throttle::Verdict as LoginVerdict;
 pub use demo::{DEMO_USERS, DemoUser, seed};
 pub use password::{
     MAX_PASSWORD_BYTES, MIN_PASSWORD_CHARS, PasswordError, PasswordHash, check_new_password, hash_password,
@@ -27,7 +28,6 @@ pub use record::{
     HubAccess, MAX_PHONE_CHARS, MAX_USER_DATA_BYTES, MAX_USER_GROUPS, MAX_USER_HUBS, MAX_USER_ROLES,
     MAX_USERNAME_CHARS, RecordError, UserRecord,
 };
-pub use crate::auth::throttle::Verdict as LoginVerdict;
 pub use verifier::{LoginError, Verifier, VerifierOptions};
 
 /// What a method of a [`UserStore`] returns: a boxed future, so that a store can stand behind `dyn`.

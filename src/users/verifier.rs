@@ -308,14 +308,17 @@ mod tests {
             let verifier = Verifier::new(options());
             verifier.set_revision(1);
             let hash = hash_password("password-1").unwrap();
-            assert_eq!(verifier.verify("mark", password(), hash.clone()).await, Ok(true));
+            assert_eq!(verifier.verify("mark", password(), hash.clone(), || Verdict::Allow).await, Ok(true));
             let _turn = verifier.turn().await.unwrap();
             let _place = Place::take(&verifier.waiting, 1).unwrap();
             verifier.set_revision(1);
-            assert_eq!(verifier.verify("mark", password(), hash.clone()).await, Ok(true));
-            assert_eq!(verifier.verify("anna", password(), hash.clone()).await, Err(LoginError::Busy));
+            assert_eq!(verifier.verify("mark", password(), hash.clone(), || Verdict::Allow).await, Ok(true));
+            assert_eq!(
+                verifier.verify("anna", password(), hash.clone(), || Verdict::Allow).await,
+                Err(LoginError::Busy)
+            );
             verifier.set_revision(2);
-            assert_eq!(verifier.verify("mark", password(), hash).await, Err(LoginError::Busy));
+            assert_eq!(verifier.verify("mark", password(), hash, || Verdict::Allow).await, Err(LoginError::Busy));
         });
     }
 
@@ -324,7 +327,7 @@ mod tests {
         run(async {
             let verifier = Verifier::new(options());
             let hash = hash_password("password-2").unwrap();
-            assert_eq!(verifier.verify("mark", password(), hash).await, Ok(false));
+            assert_eq!(verifier.verify("mark", password(), hash, || Verdict::Allow).await, Ok(false));
             assert!(verifier.remembered().keys.is_empty());
         });
     }
@@ -378,7 +381,11 @@ mod tests {
             let turn = verifier.turn().await.unwrap();
             let place = Place::take(&verifier.waiting, 1).unwrap();
             for login in ["mark", "anna", "", "a\0b"] {
-                assert_eq!(verifier.authenticate(&store, login, password(), || Verdict::Allow).await, Err(LoginError::Busy), "{login:?}");
+                assert_eq!(
+                    verifier.authenticate(&store, login, password(), || Verdict::Allow).await,
+                    Err(LoginError::Busy),
+                    "{login:?}"
+                );
             }
             drop((turn, place));
             for login in ["mark", "anna", "", "a\0b"] {

@@ -85,6 +85,7 @@ impl Decoder {
     }
 
     /// Heap memory held for what is incomplete.
+    #[cfg(any(test, fuzzing))]
     pub fn buffered_bytes(&self) -> usize {
         self.pending.as_ref().map_or(0, |pending| pending.bytes())
     }

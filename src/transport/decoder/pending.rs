@@ -54,6 +54,7 @@ impl Pending {
     }
 
     /// Heap memory held, this structure included.
+    #[cfg(any(test, fuzzing))]
     pub(super) fn bytes(&self) -> usize {
         size_of::<Self>() + self.control.capacity() + self.message.as_ref().map_or(0, |m| m.data.capacity())
     }

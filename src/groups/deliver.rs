@@ -1,0 +1,83 @@
+//! What a registry says to the fan-outs.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::Message;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+
+use super::membership::{Audience, Place};
+use super::messages::{Content, Refusal};
+use super::window::Permit;
+use crate::error::Disconnect as Reason;
+use crate::ids::{GroupName, UserId};
+use crate::mask::Mask;
+use crate::protocol::json::{EncodedTail, GroupMessage};
+
+/// The answer to a client's request.
+#[derive(Debug)]
+pub struct Answer {
+    /// The number of the ack, if one is wanted.
+    pub ack_id: Option<u64>,
+    /// Fields of the ack, or why not.
+    pub result: Result<Option<Map<String, Value>>, Refusal>,
+}
+
+/// A publish on its way to the fan-outs, shared by all of them.
+#[derive(Debug)]
+pub struct Publication {
+    /// Groups by name, each followed by the joined masks that hear it.
+    pub audiences: Vec<(Audience, GroupName)>,
+    /// The target, when it was a mask.
+    pub mask: Option<Mask>,
+    /// Who sent it; `None` for the server.
+    pub from: Option<UserId>,
+    /// Who does not get it.
+    pub except: Option<Place>,
+    /// What is sent.
+    pub content: Content,
+    /// The `announcement` property, which also makes it one that may be dropped.
+    pub announcement: Option<Box<RawValue>>,
+    /// Given back when the last fan-out is done.
+    #[expect(dead_code, reason = "held for its drop")]
+    pub permit: Option<Permit>,
+}
+
+impl Publication {
+    /// The part of the encoded message that is the same in every group.
+    pub fn encode_tail(&self) -> EncodedTail {
+        GroupMessage {
+            from_user_id: self.from.as_ref(),
+            mask: self.mask.as_ref(),
+            data: &self.content.data,
+            metadata: self.content.metadata.as_deref(),
+            announcement: self.announcement.as_deref(),
+        }
+        .encode_tail()
+    }
+}
+
+/// What the registry tells a fan-out, in the order in which it decided.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub enum Deliver {
+    /// Queue a connection's first frame.
+    Welcome { slot: u32, groups: Vec<GroupName> },
+    /// Make a connection part of an audience.
+    Join { slot: u32, audience: Audience },
+    /// Take it out again.
+    Leave { slot: u32, audience: Audience },
+    /// Let a connection go.
+    Detach { slot: u32, audiences: Vec<Audience> },
+    /// Answer a request.
+    Answer { slot: u32, answer: Answer },
+    /// Queue a server message for some connections.
+    Send { slots: Vec<u32>, content: Content, permit: Option<Arc<Permit>> },
+    /// Queue a publish for everybody in its audiences.
+    Publish(Arc<Publication>),
+    /// End a connection.
+    End { slot: u32, reason: Reason },
+    /// End all connections, spread over this time, because the server goes away.
+    Drain { over: Duration },
+}

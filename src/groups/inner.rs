@@ -1,0 +1,104 @@
+//! What the server's own parts say to the registry: sessions for their clients, announcements, the end of a hub.
+//!
+//! Not for others: permissions and bounds are the business of those who send these.
+
+use actix::Message;
+use serde_json::value::RawValue;
+
+use super::messages::{Content, Refusal};
+use super::window::Permit;
+use crate::error::Disconnect as Reason;
+use crate::ids::{ConnectionId, GroupName, Target, UserId};
+
+/// Tells the members of a group about one of their own. Stands below messages: dropped where a queue is over half.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Announce {
+    /// The group.
+    pub group: GroupName,
+    /// The text.
+    pub text: String,
+    /// The `announcement` property: a JSON object.
+    pub announcement: Box<RawValue>,
+    /// Its part of the hub's window.
+    pub permit: Permit,
+}
+
+/// What a client asks for itself: permissions and limits apply, and the answer comes by its fan-out.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Request {
+    /// The client's connection.
+    pub connection: ConnectionId,
+    /// The number of the ack it wants.
+    pub ack_id: Option<u64>,
+    /// What it wants.
+    pub command: Command,
+}
+
+/// The kinds of [`Request`].
+#[derive(Debug)]
+pub enum Command {
+    /// Join a group or mask.
+    Join(Target),
+    /// Leave a group or mask.
+    Leave(Target),
+    /// Publish to a group or mask.
+    Publish(Publish),
+    /// List the members of a group.
+    ListMembers { group: GroupName, after: Option<ConnectionId>, limit: usize },
+    /// List groups.
+    ListGroups { among: Option<Target>, after: Option<GroupName>, limit: usize },
+    /// Count whom a publish would reach.
+    CountMembers(Target),
+    /// Nothing: the outcome was decided elsewhere and only its ack must keep its place.
+    Settle(Result<(), Refusal>),
+}
+
+/// A client's publish.
+#[derive(Debug)]
+pub struct Publish {
+    /// Where to; `None` is every group the sender is in.
+    pub target: Option<Target>,
+    /// What.
+    pub content: Content,
+    /// The sender does not hear itself.
+    pub no_echo: bool,
+    /// A target that reaches no existing group is an error.
+    pub must_exist: bool,
+    /// Its part of the hub's window.
+    pub permit: Permit,
+}
+
+impl Request {
+    /// Whether an answer will come by the fan-out.
+    pub fn is_answered(&self) -> bool {
+        self.ack_id.is_some() || !matches!(self.command, Command::Publish(_))
+    }
+}
+
+/// Asks whether a request with this ack id was done already, before a hook is called for it.
+#[derive(Debug, Message)]
+#[rtype(result = "bool")]
+pub struct IsDuplicate {
+    pub connection: ConnectionId,
+    pub ack_id: u64,
+}
+
+/// The store users who have a connection here.
+#[derive(Debug, Message)]
+#[rtype(result = "Vec<UserId>")]
+pub struct StoreUsers;
+
+/// Ends the connections of a store user, and not those of a token whose `sub` happens to be the same.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct EndStoreUser {
+    pub login: UserId,
+    pub reason: Reason,
+}
+
+/// The hub has ended: its registry stops when everything sent before is done.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Retire;
