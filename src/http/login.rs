@@ -47,6 +47,8 @@ pub(super) async fn token<U: UserData>(
     let ttl = services.config.auth.token_ttl;
     let issued = services.tokens.issue_store_token(&record.login, &hub, &base, ttl, SystemTime::now())?;
     let expires_at = issued.expires_at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+    let mut response = HttpResponse::Ok();
+    allow_origin(&services, &request, &mut response);
     let answer =
         json!({ "token": issued.token, "url": client_url(&base, &hub, &issued.token), "expiresAt": expires_at });
     Ok(response.insert_header(CacheControl(vec![CacheDirective::NoStore])).json(answer))
