@@ -74,7 +74,7 @@ async fn end_those_gone<U: UserData>(services: &Services<U>, store: &dyn UserSto
             Some(user) if user.record.disabled => DisconnectKind::UserDisabled,
             Some(_) => continue,
         };
-        log::info!(user_id:% = login, reason = kind.name(); "the connections of a user are closed");
+        log::info!("user.id":% = login, reason = kind.name(); "the connections of a user are closed");
         for hub in &hubs {
             hub.registry().do_send(EndStoreUser { login: login.clone(), reason: Disconnect::new(kind) });
         }

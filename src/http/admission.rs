@@ -324,7 +324,7 @@ fn of_record<U: UserData>(
     let user = record.user();
     // Checked when it was stored; a hub whose masks setting was changed since is the one way to get here.
     let mut groups = ruled_groups(&user, config).unwrap_or_else(|error| {
-        log::warn!(user_id:% = record.login, hub:%, reason:% = error; "a join rule gave no valid group name");
+        log::warn!("user.id":% = record.login, hub:%, reason:% = error; "a join rule gave no valid group name");
         Vec::new()
     });
     if config.user_groups {

@@ -142,7 +142,7 @@ impl<U: UserData> Actor for Session<U> {
     // A panic here while another unwinds would end the process, so nothing in it may panic.
     fn stopped(&mut self, _: &mut Self::Context) {
         let reason = self.link.take_end().unwrap_or(Disconnect::new(DisconnectKind::SessionLost));
-        log::debug!(connection_id:% = self.connection.id, hub:% = self.connection.hub, reason:% = reason; "a connection ended");
+        log::debug!("connection.id":% = self.connection.id, hub:% = self.connection.hub, reason:% = reason; "a connection ended");
         let last = self.last_frames(&reason);
         self.farewell.send(reason);
         let (link, seat) = (self.link.clone(), self.seat.take());

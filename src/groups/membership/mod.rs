@@ -23,7 +23,6 @@ use crate::event::Connection;
 use crate::ids::{ConnectionId, GroupName, UserId};
 use crate::mask::Mask;
 
-pub use self::questions::Page;
 pub use self::route::Route;
 
 type Map<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
