@@ -14,20 +14,18 @@ use crate::groups::inner::Retire;
 use crate::http::Services;
 use crate::user::UserData;
 
+/// How long the accepting thread may take to notice that it is paused.
+const ACCEPT_PATIENCE: Duration = Duration::from_millis(50);
 /// How often it is looked whether the last connection is gone.
 const LOOK: Duration = Duration::from_millis(5);
-
-/// How long the accepting thread may need to let go of the listener.
-const ACCEPT_TURN: Duration = Duration::from_millis(20);
 
 /// Closes the listener, and has everything that asks whether this server is ready told that it is not.
 pub async fn refuse_new<U: UserData>(services: &Services<U>, listener: Option<(&ServerHandle, &TcpListener)>) {
     services.draining.store(true, Ordering::Release);
     let Some((handle, socket)) = listener else { return };
     handle.pause().await;
-    // The accepting thread learns of it at its next turn and gives no sign; before that it would log what follows as an
-    // error.
-    sleep(ACCEPT_TURN).await;
+    // That told the accepting thread, but did not wait for it; it would complain about what comes next.
+    sleep(ACCEPT_PATIENCE).await;
     // actix-server keeps a paused socket listening; connections would wait in it for an answer that never comes. Where a
     // system does not allow this on a listening socket, they do, until the process ends.
     if let Err(error) = SockRef::from(socket).shutdown(std::net::Shutdown::Both) {

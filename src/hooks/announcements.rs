@@ -116,7 +116,7 @@ impl<U: UserData> Actor for Announcer<U> {
     type Context = Context<Self>;
 
     fn stopped(&mut self, _: &mut Self::Context) {
-        // The arbiter is this announcer's own, and the hub has ended.
+        // The arbiter is this announcer's own; without this, each hub that comes and goes would leave a thread behind.
         if let Some(arbiter) = Arbiter::try_current() {
             arbiter.stop();
         }

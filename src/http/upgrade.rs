@@ -26,6 +26,7 @@ use tokio::time::timeout;
 use super::admission::{Admission, Handshake, accept_key, admit};
 use super::problem::PROBLEM_JSON;
 use super::{Problem, Seat, Services};
+use crate::error::Disconnect;
 use crate::groups::LocalFanout;
 use crate::outbound::{Link, LinkSettings};
 use crate::session::{Admitted, Session, SessionSettings};
@@ -87,7 +88,12 @@ impl<U: UserData> Worker<U> {
         let seat = Box::new(seat);
         let admitted =
             Admitted { connection, permissions, groups, lease, subprotocol, raw, settings, expires_in, seat };
-        Session::launch(admitted, link, &self.fanout, early);
+        let id = admitted.connection.id;
+        Session::launch(admitted, link.clone(), &self.fanout, early);
+        // The others may have been sent away while the answer to this handshake was written.
+        if self.services.is_draining() {
+            link.end(Disconnect::going_away(id.share_of(self.services.config.shutdown.timeout / 2)));
+        }
     }
 
     /// Decides on a handshake within the time that it may take.
