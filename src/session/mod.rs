@@ -116,22 +116,22 @@ impl<U: UserData> Session<U> {
         self.link.push(Frame::from(frame), &mut scratch);
         self.link.flush(&mut scratch);
     }
+}
 
-    /// What the peer is told at the end, behind everything that is queued.
-    fn last_frames(&self, reason: &Disconnect) -> Vec<Frame> {
-        match (reason.kind(), self.peer_closed) {
-            // Nobody is there to be told.
-            (DisconnectKind::Lost, _) => Vec::new(),
-            (_, Some(None)) => vec![encoder::close_without_code().into()],
-            (_, Some(Some(code))) => vec![encoder::close(code, "").into()],
-            _ => {
-                let mut frames = Vec::with_capacity(2);
-                if self.subprotocol == Subprotocol::Json {
-                    frames.push(encoder::text(|out| json::disconnected(out, reason.message())).into());
-                }
-                frames.push(encoder::close(reason.close_code(), reason.reason()).into());
-                frames
+/// What the peer is told at the end, behind everything that is queued; `peer_closed` is its own close frame.
+fn last_frames(reason: &Disconnect, peer_closed: Option<Option<u16>>, subprotocol: Subprotocol) -> Vec<Frame> {
+    match (peer_closed, reason.kind()) {
+        (Some(None), _) => vec![encoder::close_without_code().into()],
+        (Some(Some(code)), _) => vec![encoder::close(code, "").into()],
+        // Nobody is there to be told.
+        (None, DisconnectKind::Lost) => Vec::new(),
+        _ => {
+            let mut frames = Vec::with_capacity(2);
+            if subprotocol == Subprotocol::Json {
+                frames.push(encoder::text(|out| json::disconnected(out, reason.message())).into());
             }
+            frames.push(encoder::close(reason.close_code(), reason.reason()).into());
+            frames
         }
     }
 }
@@ -143,7 +143,7 @@ impl<U: UserData> Actor for Session<U> {
     fn stopped(&mut self, _: &mut Self::Context) {
         let reason = self.link.take_end().unwrap_or(Disconnect::new(DisconnectKind::SessionLost));
         log::debug!(connection_id:% = self.connection.id, hub:% = self.connection.hub, reason:% = reason; "a connection ended");
-        let last = self.last_frames(&reason);
+        let last = last_frames(&reason, self.peer_closed, self.subprotocol);
         self.farewell.send(reason);
         let (link, seat) = (self.link.clone(), self.seat.take());
         actix_rt::spawn(async move {
@@ -201,5 +201,29 @@ impl<U: UserData> Session<U> {
     /// Lets the session read on.
     fn open_gate(&self) {
         self.link.gate.open(Moment::now());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The last frames of a JSON connection whose peer closed it as `peer_closed` says, or did not.
+    fn last(kind: DisconnectKind, peer_closed: Option<Option<u16>>) -> Vec<Vec<u8>> {
+        let frames = last_frames(&Disconnect::new(kind), peer_closed, Subprotocol::Json);
+        frames.iter().map(|frame| frame.pieces(0).concat()).collect()
+    }
+
+    #[test]
+    fn the_close_frame_of_a_peer_is_answered_with_its_code() {
+        assert_eq!(last(DisconnectKind::ClosedByClient, Some(Some(1000))), [[0x88, 2, 0x03, 0xE8]]);
+        assert_eq!(last(DisconnectKind::ClosedByClient, Some(None)), [[0x88, 0]]);
+        // A reason to come back later is no reason to leave the peer without an answer.
+        assert_eq!(last(DisconnectKind::Lost, Some(Some(1001))), [[0x88, 2, 0x03, 0xE9]]);
+    }
+
+    #[test]
+    fn a_peer_that_broke_off_is_told_nothing() {
+        assert!(last(DisconnectKind::Lost, None).is_empty());
     }
 }
