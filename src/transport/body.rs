@@ -6,6 +6,7 @@
 //! notices by `WouldBlock`. actix-web-actors is no longer developed; this file is what its end may cost us.
 
 use std::cell::RefCell;
+use std::convert::Infallible;
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -91,12 +92,10 @@ impl Pipe {
         }
     }
 
-    fn poll_take(&mut self, cx: &Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
-        if self.state == State::Broken {
-            return Poll::Ready(Some(Err(io::ErrorKind::ConnectionAborted.into())));
-        }
+    /// `None` is the end, of a broken pipe too: an error would be for actix-http to log, and there is nothing to mend.
+    fn poll_take(&mut self, cx: &Context<'_>) -> Poll<Option<Bytes>> {
         if self.bytes.is_empty() {
-            if self.state == State::Finished {
+            if self.state != State::Open {
                 return Poll::Ready(None);
             }
             self.taker = Some(cx.waker().clone());
@@ -109,7 +108,7 @@ impl Pipe {
         if self.bytes.len() <= PIPE_BYTES / 2 {
             wake(&mut self.writer);
         }
-        Poll::Ready(Some(Ok(slice)))
+        Poll::Ready(Some(slice))
     }
 
     fn finish(&mut self) {
@@ -137,10 +136,10 @@ fn wake(waker: &mut Option<Waker>) {
 struct Body(Rc<RefCell<Pipe>>);
 
 impl Stream for Body {
-    type Item = io::Result<Bytes>;
+    type Item = Result<Bytes, Infallible>;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.0.borrow_mut().poll_take(cx)
+        self.0.borrow_mut().poll_take(cx).map(|slice| slice.map(Ok))
     }
 }
 
@@ -223,7 +222,7 @@ mod tests {
 
     fn take(pipe: &mut Pipe) -> Bytes {
         match pipe.poll_take(&Context::from_waker(Waker::noop())) {
-            Poll::Ready(Some(Ok(bytes))) => bytes,
+            Poll::Ready(Some(bytes)) => bytes,
             other => panic!("expected bytes, not {other:?}"),
         }
     }

@@ -5,6 +5,7 @@
 
 mod client;
 mod http;
+mod started;
 mod token;
 mod wire;
 
@@ -16,12 +17,13 @@ use std::time::Duration;
 use argon2::{Algorithm, Argon2, Params, PasswordHasher, Version};
 use folkmoot::config::{Config, HubConfig};
 use folkmoot::users::{self, DEMO_USERS, HubAccess, PasswordHash, UserRecord, UserStore};
-use folkmoot::{GroupName, HubName, Running, Server, User, UserData, UserId};
+use folkmoot::{GroupName, HubName, Server, User, UserData, UserId};
 use tempfile::TempDir;
 use tokio::sync::{mpsc, oneshot};
 
 pub use self::client::{Client, Handshake, Refused, SUBPROTOCOL, basic};
 pub use self::http::{Answer, http};
+pub use self::started::Started;
 pub use self::token::{ACCESS_KEY, Token};
 pub use self::wire::{Wire, WireFrame, client_frame, client_header};
 
@@ -37,6 +39,12 @@ macro_rules! on_both_transports {
         mod on_the_own_socket {
             $(#[tokio::test] async fn $behaviour() { super::$behaviour($crate::support::Setup::new()).await; })*
         }
+
+        /// A stock `HttpServer` into which the server is mounted.
+        #[cfg(feature = "mount")]
+        mod mounted {
+            $(#[tokio::test] async fn $behaviour() { super::$behaviour($crate::support::Setup::new().mounted()).await; })*
+        }
     };
 }
 pub(crate) use on_both_transports;
@@ -46,6 +54,7 @@ pub struct Setup {
     config: Config,
     records: Vec<(UserRecord, PasswordHash)>,
     folder: TempDir,
+    mounted: bool,
 }
 
 impl Setup {
@@ -60,11 +69,17 @@ impl Setup {
         config.server.workers = 2;
         config.auth.access_keys = vec![ACCESS_KEY.parse().unwrap()];
         config.shutdown.timeout = Duration::from_secs(2);
-        let setup = Setup { config, records, folder };
+        let setup = Setup { config, records, folder, mounted: false };
         setup.hub("chat", |hub| {
             hub.default_roles =
                 ["webpubsub.joinLeaveGroup", "webpubsub.sendToGroup"].map(|r| r.parse().unwrap()).into();
         })
+    }
+
+    /// Mounts the server into a stock `HttpServer` instead of giving it a listener.
+    #[cfg(feature = "mount")]
+    pub fn mounted(self) -> Self {
+        Setup { mounted: true, ..self }
     }
 
     /// Changes the configuration.
@@ -114,7 +129,7 @@ impl Setup {
         self,
         build: impl FnOnce(Config) -> Server<U> + Send + 'static,
     ) -> TestServer<U> {
-        let Setup { config, records, folder } = self;
+        let Setup { config, records, folder, mounted } = self;
         let store = users::open(config.database().expose()).await.unwrap();
         for (record, hash) in &records {
             store.insert(record, hash).await.unwrap();
@@ -123,7 +138,7 @@ impl Setup {
         let (started, address) = oneshot::channel();
         let thread = std::thread::spawn(move || {
             actix_rt::System::new().block_on(async move {
-                let running = build(config).start().await.unwrap();
+                let running = Started::start(build(config), mounted).await;
                 // Nobody waits for it where the test has failed meanwhile.
                 let _ = started.send(running.address());
                 while let Some(job) = to_do.recv().await {
@@ -138,7 +153,7 @@ impl Setup {
     }
 }
 
-type Job<U> = Box<dyn FnOnce(&Running<U>) + Send>;
+type Job<U> = Box<dyn FnOnce(&Started<U>) + Send>;
 
 /// A server that runs until it is dropped.
 pub struct TestServer<U: UserData = User> {
@@ -153,7 +168,7 @@ pub struct TestServer<U: UserData = User> {
 
 impl<U: UserData> TestServer<U> {
     /// Asks the running server something, on its own thread.
-    pub async fn run<T: Send + 'static>(&self, job: impl FnOnce(&Running<U>) -> T + Send + 'static) -> T {
+    pub async fn run<T: Send + 'static>(&self, job: impl FnOnce(&Started<U>) -> T + Send + 'static) -> T {
         let (done, answer) = oneshot::channel();
         let job: Job<U> = Box::new(move |running| drop(done.send(job(running))));
         self.jobs.as_ref().unwrap().send(job).ok().expect("the server has ended");
