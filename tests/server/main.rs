@@ -2,4 +2,5 @@
 #![cfg(feature = "sqlite")]
 
 mod messages;
+mod mount;
 mod support;

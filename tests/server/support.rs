@@ -25,6 +25,7 @@ pub use self::client::{Client, Handshake, Refused, SUBPROTOCOL, basic};
 pub use self::http::{Answer, http};
 pub use self::started::Started;
 pub use self::token::{ACCESS_KEY, Token};
+pub use self::wire::handshake as handshake_of;
 pub use self::wire::{Wire, WireFrame, client_frame, client_header};
 
 /// The password of every user that [`Setup::user`] adds.

@@ -30,7 +30,11 @@ impl<U: UserData> Started<U> {
         let mounted = mount.clone();
         let server = actix_web::HttpServer::new(move || {
             let mount = mounted.clone();
-            actix_web::App::new().configure(move |config| mount.configure(config))
+            let nested = mount.clone();
+            actix_web::App::new()
+                .route("/own", actix_web::web::get().to(async || "own"))
+                .service(actix_web::web::scope("/nested").configure(move |config| nested.configure(config)))
+                .configure(move |config| mount.configure(config))
         });
         let server = server.workers(2).disable_signals().on_connect(mount.on_connect()).h1_write_buffer_size(8 * 1024);
         let server = server.bind(("127.0.0.1", 0)).unwrap();
