@@ -7,6 +7,8 @@ use std::io;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+#[cfg(feature = "mount")]
+pub mod body;
 pub mod decoder;
 pub mod encoder;
 pub mod opcode;
