@@ -120,7 +120,7 @@
 //!
 //! # Features
 //!
-//! All are on by default; without them there is the library alone, for which you bring a store or an `authenticate` hook.
+//! All are on by default. Without them there is the library alone, for which you bring a [store](Server::store) of your own.
 //!
 //! | feature | what it adds |
 //! | --- | --- |

@@ -373,8 +373,8 @@ mod tests {
 
     #[test]
     fn a_join_rule_may_name_the_user_id_whatever_the_user_data() {
-        let join = ["inbox/{userId}", "{department}", "team/{data.team}"].map(|rule| rule.parse().unwrap());
-        let config = HubConfig { join: join.into(), ..HubConfig::default() };
+        let join = ["inbox/{userId}", "{department}", "team/{data.team}"].map(|rule| rule.parse().unwrap()).into();
+        let config = HubConfig { join, ..HubConfig::default() };
         let user = User { department: Some("Sales".into()), ..User::default() };
         let names = |user_id: Option<&UserId>| {
             let groups = ruled_groups(&user, user_id, &config).unwrap();
