@@ -82,6 +82,16 @@ fn explain(error: &io::Error) -> String {
     }
 }
 
+/// Where the users are.
+enum StoreChoice {
+    /// Where the configuration says.
+    Configured,
+    /// In the caller's store.
+    Given(Arc<dyn UserStore>),
+    /// In none.
+    None,
+}
+
 /// A Folkmoot server that is being put together.
 ///
 /// ```no_run
@@ -99,7 +109,7 @@ fn explain(error: &io::Error) -> String {
 pub struct Server<U: UserData = User> {
     config: Config,
     hooks: Option<Arc<dyn AnyHooks<U>>>,
-    store: Option<Arc<dyn UserStore>>,
+    store: StoreChoice,
     map_user: crate::http::services::MapUser<U>,
     routes: Routes<U>,
     listen: Option<Listen<U>>,
@@ -118,7 +128,7 @@ impl<U: UserData> Server<U> {
     /// Where only your `authenticate` hook knows users, `|_| None` will do.
     pub fn with_user_data(config: Config, map_user: impl Fn(User) -> Option<U> + Send + Sync + 'static) -> Self {
         let map_user = Arc::new(map_user);
-        Server { config, hooks: None, store: None, map_user, routes: Routes::new(), listen: None }
+        Server { config, hooks: None, store: StoreChoice::Configured, map_user, routes: Routes::new(), listen: None }
     }
 
     /// Has your code called at the points of a connection's life.
@@ -129,7 +139,13 @@ impl<U: UserData> Server<U> {
 
     /// Uses this user store instead of the one that the configuration names.
     pub fn store(mut self, store: Arc<dyn UserStore>) -> Self {
-        self.store = Some(store);
+        self.store = StoreChoice::Given(store);
+        self
+    }
+
+    /// Uses no user store at all: logins are for your `authenticate` hook, everybody else needs a token.
+    pub fn without_store(mut self) -> Self {
+        self.store = StoreChoice::None;
         self
     }
 
@@ -187,8 +203,9 @@ impl<U: UserData> Server<U> {
         let keys: Vec<&str> = config.auth.access_keys.iter().map(|key| key.expose()).collect();
         let tokens = Tokens::new(&AccessKeys::load_or_generate(&keys, &config.data_dir)?, config.auth.clock_skew);
         let store = match store {
-            Some(store) => Some(store),
-            None => open_store(&config).await?,
+            StoreChoice::Given(store) => Some(store),
+            StoreChoice::Configured => Some(open_store(&config).await?),
+            StoreChoice::None => None,
         };
         let public_urls = config.server.public_urls.iter().map(|url| BaseUrl::parse(url.as_str()));
         let public_urls = public_urls.collect::<Result<Vec<_>, HostError>>()?;
@@ -295,12 +312,12 @@ impl<U: UserData> Running<U> {
     }
 }
 
-async fn open_store(config: &Config) -> Result<Option<Arc<dyn UserStore>>, StoreError> {
+async fn open_store(config: &Config) -> Result<Arc<dyn UserStore>, StoreError> {
     let store = users::open(config.database().expose()).await?;
     if config.users.demo && store.is_new() {
         users::seed(&*store).await?;
     }
-    Ok(Some(store))
+    Ok(store)
 }
 
 fn throttle_limits(failures: &FailuresConfig) -> ThrottleLimits {
