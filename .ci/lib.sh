@@ -59,7 +59,7 @@ has() {
     command -v "$1" >/dev/null
 }
 
-# install_packages: from Debian, what is missing here. Nothing is replaced that is there already.
+# install_packages [PACKAGE...]: from Debian, what is missing here, and these. What came from elsewhere is left alone.
 install_packages() {
     local missing=()
     has cargo || { echo "Rust is needed: install it with rustup" && return 1; }
@@ -69,7 +69,6 @@ install_packages() {
     python3 -c 'import ensurepip' 2>/dev/null || missing+=(python3 python3-venv)
     has node || missing+=(nodejs)
     has npm || missing+=(npm)
-    has curl || missing+=(curl ca-certificates)
     missing+=("$@")
     if ((${#missing[@]} == 0)); then
         echo "everything is there"
