@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use actix::Arbiter;
 use actix_http::body::MessageBody;
 use actix_http::{Request, Response};
 use actix_server::ServerHandle;
@@ -82,14 +83,14 @@ fn explain(error: &io::Error) -> String {
     }
 }
 
-/// Where the users are.
-enum StoreChoice {
+/// Where the users of a server are kept.
+enum Users {
     /// Where the configuration says.
     Configured,
-    /// In the caller's store.
+    /// In a store that the caller opened.
     Given(Arc<dyn UserStore>),
-    /// In none.
-    None,
+    /// Not in a store.
+    Nowhere,
 }
 
 /// A Folkmoot server that is being put together.
@@ -109,7 +110,7 @@ enum StoreChoice {
 pub struct Server<U: UserData = User> {
     config: Config,
     hooks: Option<Arc<dyn AnyHooks<U>>>,
-    store: StoreChoice,
+    users: Users,
     map_user: crate::http::services::MapUser<U>,
     routes: Routes<U>,
     listen: Option<Listen<U>>,
@@ -128,7 +129,7 @@ impl<U: UserData> Server<U> {
     /// Where only your `authenticate` hook knows users, `|_| None` will do.
     pub fn with_user_data(config: Config, map_user: impl Fn(User) -> Option<U> + Send + Sync + 'static) -> Self {
         let map_user = Arc::new(map_user);
-        Server { config, hooks: None, store: StoreChoice::Configured, map_user, routes: Routes::new(), listen: None }
+        Server { config, hooks: None, users: Users::Configured, map_user, routes: Routes::new(), listen: None }
     }
 
     /// Has your code called at the points of a connection's life.
@@ -139,13 +140,13 @@ impl<U: UserData> Server<U> {
 
     /// Uses this user store instead of the one that the configuration names.
     pub fn store(mut self, store: Arc<dyn UserStore>) -> Self {
-        self.store = StoreChoice::Given(store);
+        self.users = Users::Given(store);
         self
     }
 
-    /// Uses no user store at all: logins are for your `authenticate` hook, everybody else needs a token.
+    /// Opens no user store: only your `authenticate` hook and tokens let anybody in.
     pub fn without_store(mut self) -> Self {
-        self.store = StoreChoice::None;
+        self.users = Users::Nowhere;
         self
     }
 
@@ -198,14 +199,14 @@ impl<U: UserData> Server<U> {
 
     /// Builds everything but the listener; `address` is where requests will come in.
     pub(crate) async fn build(self, address: SocketAddr) -> Result<(Arc<Services<U>>, HookThreads), StartError> {
-        let Server { config, hooks, store, map_user, routes, listen: _ } = self;
+        let Server { config, hooks, users, map_user, routes, listen: _ } = self;
         let metrics = Metrics::new();
         let keys: Vec<&str> = config.auth.access_keys.iter().map(|key| key.expose()).collect();
         let tokens = Tokens::new(&AccessKeys::load_or_generate(&keys, &config.data_dir)?, config.auth.clock_skew);
-        let store = match store {
-            StoreChoice::Given(store) => Some(store),
-            StoreChoice::Configured => Some(open_store(&config).await?),
-            StoreChoice::None => None,
+        let store = match users {
+            Users::Configured => Some(open_store(&config).await?),
+            Users::Given(store) => Some(store),
+            Users::Nowhere => None,
         };
         let public_urls = config.server.public_urls.iter().map(|url| BaseUrl::parse(url.as_str()));
         let public_urls = public_urls.collect::<Result<Vec<_>, HostError>>()?;
@@ -345,10 +346,12 @@ fn hub_opener<U: UserData>(config: &Config, hooks: Option<HookCalls<U>>, metrics
         let settings = config.hubs.hub(name);
         let hub = Hub::open(registry_settings(&config, name, settings), config.fanout.window_bytes, metrics.clone());
         if settings.announcements.enabled {
+            let arbiter = Arbiter::new();
             let announcements = settings.announcements.clone();
             let fields = config.users.public_fields.clone();
             let queue = config.hooks.queue;
-            let announcer = Announcer::launch(hub.clone(), announcements, fields, queue, metrics.clone());
+            let announcer =
+                Announcer::launch(&arbiter.handle(), hub.clone(), announcements, fields, queue, metrics.clone());
             hub.registry().do_send(ListenToHub(announcer.recipient()));
         }
         if let Some(hooks) = &hooks {
