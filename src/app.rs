@@ -3,6 +3,8 @@
 
 mod drain;
 mod listen;
+#[cfg(feature = "mount")]
+mod mount;
 mod revision;
 
 use std::fmt;
@@ -21,6 +23,8 @@ use actix_web::dev::AppConfig;
 use tokio::runtime::Handle;
 
 use self::listen::{Listen, default_app, listen_with, listener};
+#[cfg(feature = "mount")]
+pub use self::mount::Mount;
 use crate::auth::access_keys::{AccessKeyError, AccessKeys};
 use crate::auth::host::{BaseUrl, HostError};
 use crate::auth::origin::OriginPolicy;

@@ -22,6 +22,8 @@ mod transport;
 mod user;
 pub mod users;
 
+#[cfg(feature = "mount")]
+pub use app::Mount;
 pub use app::{Running, Server, StartError};
 pub use auth::permissions::{HubRole, Permissions, Role, RoleError};
 pub use error::{Disconnect, DisconnectKind, ErrorCode, LeaveReason};

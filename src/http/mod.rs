@@ -4,6 +4,8 @@ pub mod admission;
 mod health;
 mod login;
 mod metrics;
+#[cfg(feature = "mount")]
+pub mod mounted;
 mod problem;
 mod routes;
 mod seats;

@@ -6,6 +6,8 @@
 use std::io;
 use std::task::{Context, Poll};
 
+#[cfg(feature = "mount")]
+pub mod body;
 pub mod decoder;
 pub mod encoder;
 pub mod opcode;

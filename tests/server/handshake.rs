@@ -1,6 +1,6 @@
 //! The WebSocket handshake itself.
 
-use crate::support::{SUBPROTOCOL, Setup, Wire, basic, client_frame, handshake_text, on_both_transports};
+use crate::support::{SUBPROTOCOL, Setup, Wire, basic, client_frame, handshake_of, on_both_transports};
 
 on_both_transports! {
     the_first_supported_subprotocol_is_chosen,
@@ -22,7 +22,7 @@ async fn the_first_supported_subprotocol_is_chosen(setup: Setup) {
 async fn a_client_that_offers_only_unknown_subprotocols_is_a_raw_one(setup: Setup) {
     let server = setup.start().await;
     // A client library fails such a handshake by itself, so this one is done by hand.
-    let text = handshake_text(server.address).replace(SUBPROTOCOL, "soap, mqtt");
+    let text = handshake_of(server.address).replace(SUBPROTOCOL, "soap, mqtt");
     let (answer, mut wire) = Wire::upgrade(server.address, &text, &client_frame(0x81, b"bare")).await;
     assert_eq!((answer.status, answer.header("sec-websocket-protocol")), (101, None), "{}", answer.head);
     // Its own message, and no greeting before it.
@@ -32,7 +32,7 @@ async fn a_client_that_offers_only_unknown_subprotocols_is_a_raw_one(setup: Setu
 #[tokio::test]
 async fn a_request_that_is_no_valid_handshake_is_refused() {
     let server = Setup::new().start().await;
-    let valid = handshake_text(server.address);
+    let valid = handshake_of(server.address);
     for (from, to, status) in [
         ("GET ", "POST ", 405),
         ("GET ", "PUT ", 405),
@@ -87,7 +87,7 @@ async fn frames_in_the_same_segment_as_the_handshake_are_not_lost() {
 #[tokio::test]
 async fn the_answer_is_the_one_of_the_rfc() {
     let server = Setup::new().start().await;
-    let (answer, _wire) = Wire::upgrade(server.address, &handshake_text(server.address), b"").await;
+    let (answer, _wire) = Wire::upgrade(server.address, &handshake_of(server.address), b"").await;
     let head = answer.head.to_lowercase();
     for line in [
         "http/1.1 101 switching protocols",

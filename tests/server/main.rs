@@ -11,6 +11,7 @@ mod listeners;
 mod many_groups;
 mod masks;
 mod messages;
+mod mount;
 mod operations;
 mod order;
 mod origins;

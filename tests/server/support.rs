@@ -5,6 +5,7 @@
 
 mod client;
 mod http;
+mod started;
 mod token;
 mod wire;
 
@@ -16,14 +17,15 @@ use std::time::Duration;
 use argon2::{Algorithm, Argon2, Params, PasswordHasher, Version};
 use folkmoot::config::{Config, HubConfig};
 use folkmoot::users::{self, DEMO_USERS, HubAccess, PasswordHash, UserRecord, UserStore};
-use folkmoot::{GroupName, HubName, Running, Server, User, UserData, UserId};
+use folkmoot::{GroupName, HubName, Server, User, UserData, UserId};
 use tempfile::TempDir;
 use tokio::sync::{mpsc, oneshot};
 
 pub use self::client::{Client, Handshake, SUBPROTOCOL, basic, text_to};
 pub use self::http::{Answer, http};
+pub use self::started::Started;
 use self::token::{ACCESS_KEY, Token};
-pub use self::wire::{Wire, client_frame, client_header, handshake as handshake_text};
+pub use self::wire::{Wire, client_frame, client_header, handshake as handshake_of};
 
 /// The password of every user that [`Setup::user`] adds.
 pub const PASSWORD: &str = "correct horse";
@@ -37,6 +39,12 @@ macro_rules! on_both_transports {
         mod on_the_own_socket {
             $(#[tokio::test] async fn $behaviour() { super::$behaviour($crate::support::Setup::new()).await; })*
         }
+
+        /// A stock `HttpServer` into which the server is mounted.
+        #[cfg(feature = "mount")]
+        mod mounted {
+            $(#[tokio::test] async fn $behaviour() { super::$behaviour($crate::support::Setup::new().mounted()).await; })*
+        }
     };
 }
 pub(crate) use on_both_transports;
@@ -46,6 +54,7 @@ pub struct Setup {
     config: Config,
     records: Vec<(UserRecord, PasswordHash)>,
     folder: TempDir,
+    mounted: bool,
 }
 
 impl Setup {
@@ -64,11 +73,17 @@ impl Setup {
         config.server.workers = 2;
         config.auth.access_keys = vec![ACCESS_KEY.parse().unwrap()];
         config.shutdown.timeout = Duration::from_secs(2);
-        let setup = Setup { config, records: Vec::new(), folder };
+        let setup = Setup { config, records: Vec::new(), folder, mounted: false };
         setup.hub("chat", |hub| {
             hub.default_roles =
                 ["webpubsub.joinLeaveGroup", "webpubsub.sendToGroup"].map(|r| r.parse().unwrap()).into();
         })
+    }
+
+    /// Mounts the server into a stock `HttpServer` instead of giving it a listener.
+    #[cfg(feature = "mount")]
+    pub fn mounted(self) -> Self {
+        Setup { mounted: true, ..self }
     }
 
     /// Changes the configuration.
@@ -118,7 +133,7 @@ impl Setup {
         self,
         build: impl FnOnce(Config) -> Server<U> + Send + 'static,
     ) -> TestServer<U> {
-        let Setup { config, records, folder } = self;
+        let Setup { config, records, folder, mounted } = self;
         let database = config.database().expose().to_owned();
         // A store that is opened here first is not a new one to the server.
         if !records.is_empty() {
@@ -131,7 +146,7 @@ impl Setup {
         let (started, address) = oneshot::channel();
         let thread = std::thread::spawn(move || {
             actix_rt::System::new().block_on(async move {
-                let running = build(config).start().await.unwrap();
+                let running = Started::start(build(config), mounted).await;
                 // Nobody waits for it where the test has failed meanwhile.
                 let _ = started.send(running.address());
                 while let Some(job) = to_do.recv().await {
@@ -147,7 +162,7 @@ impl Setup {
     }
 }
 
-type Job<U> = Box<dyn FnOnce(&Running<U>) + Send>;
+type Job<U> = Box<dyn FnOnce(&Started<U>) + Send>;
 
 /// A server that runs until it is dropped.
 pub struct TestServer<U: UserData = User> {
@@ -162,7 +177,7 @@ pub struct TestServer<U: UserData = User> {
 
 impl<U: UserData> TestServer<U> {
     /// Asks the running server something, on its own thread.
-    pub async fn run<T: Send + 'static>(&self, job: impl FnOnce(&Running<U>) -> T + Send + 'static) -> T {
+    pub async fn run<T: Send + 'static>(&self, job: impl FnOnce(&Started<U>) -> T + Send + 'static) -> T {
         let (done, answer) = oneshot::channel();
         let job: Job<U> = Box::new(move |running| drop(done.send(job(running))));
         self.jobs.as_ref().unwrap().send(job).ok().expect("the server has ended");

@@ -1,0 +1,82 @@
+//! WebSocket routes for an `App` of the caller's own: the same decisions as on our listener, over another transport.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use actix_web::http::header::{TRANSFER_ENCODING, UPGRADE};
+use actix_web::web::{self, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse};
+
+use super::admission::Handshake;
+use super::upgrade::Worker;
+use super::{Problem, Services};
+use crate::transport::body;
+use crate::user::UserData;
+
+/// The WebSocket paths. What stands before them is the scope that they are configured in.
+const PATHS: [&str; 4] = ["/ws", "/client", "/client/", "/client/hubs/{hub}"];
+
+/// Adds the WebSocket routes to an `App` or a scope, on the thread that will serve it.
+pub fn configure<U: UserData>(services: Arc<Services<U>>, config: &mut ServiceConfig) {
+    let worker = Rc::new(Worker::new(services));
+    for path in PATHS {
+        let literal = path.split('{').next().unwrap_or(path);
+        let worker = worker.clone();
+        // Every method: admission answers those that are no handshake as on our own listener.
+        let connect = move |request: HttpRequest, payload: web::Payload| {
+            let worker = worker.clone();
+            async move { connect(&worker, literal, &request, payload).await }
+        };
+        config.service(web::resource(path).to(connect));
+    }
+}
+
+async fn connect<U: UserData>(
+    worker: &Worker<U>,
+    literal: &str,
+    request: &HttpRequest,
+    payload: web::Payload,
+) -> Result<HttpResponse, Problem> {
+    let handshake = Handshake {
+        method: request.method(),
+        version: request.version(),
+        path: own_path(request.path(), literal),
+        query: request.uri().query(),
+        headers: request.headers(),
+        peer: request.peer_addr(),
+    };
+    let (admission, seat) = worker.decide(handshake).await?;
+    check_payload(request)?;
+    let accepted = body::accept(request, payload, admission.echo.as_deref());
+    let (response, transport) = accepted.map_err(|error| Problem::bad_request(error.to_string()))?;
+    worker.launch(admission, seat, transport, Vec::new());
+    Ok(response)
+}
+
+/// The path without the caller's scope. A hub's name has no `/`, so the last occurrence is ours.
+fn own_path<'a>(path: &'a str, literal: &str) -> &'a str {
+    path.rfind(literal).and_then(|at| path.get(at..)).unwrap_or(path)
+}
+
+/// actix-http hands over what follows the head as it comes only for a plain `Upgrade: websocket`.
+fn check_payload(request: &HttpRequest) -> Result<(), Problem> {
+    let headers = request.headers();
+    let plain = headers.get(UPGRADE).is_some_and(|upgrade| upgrade.as_bytes().eq_ignore_ascii_case(b"websocket"));
+    if plain && !headers.contains_key(TRANSFER_ENCODING) {
+        return Ok(());
+    }
+    Err(Problem::bad_request("A WebSocket handshake has 'Upgrade: websocket' and no body."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_scope_in_front_of_a_path_is_not_ours() {
+        assert_eq!(own_path("/ws", "/ws"), "/ws");
+        assert_eq!(own_path("/ws/ws", "/ws"), "/ws");
+        assert_eq!(own_path("/api/client/hubs/a%2Fb", "/client/hubs/"), "/client/hubs/a%2Fb");
+        assert_eq!(own_path("/client/hubs/x/client/", "/client/"), "/client/");
+    }
+}
