@@ -121,6 +121,7 @@ impl<U: UserData> Session<U> {
     /// What the peer is told at the end, behind everything that is queued.
     fn last_frames(&self, reason: &Disconnect) -> Vec<Frame> {
         match (reason.kind(), self.peer_closed) {
+            // Every close frame is answered, also one whose sender could come back (RFC 6455, 5.5.1).
             (_, Some(None)) => vec![encoder::close_without_code().into()],
             (_, Some(Some(code))) => vec![encoder::close(code, "").into()],
             // Nobody is there to be told.
