@@ -57,6 +57,10 @@ impl<U: UserData> Hubs<U> {
         let mut open = self.lock();
         if !open.contains_key(name) {
             if !self.is_declared(name) {
+                // Those are opened by the server itself, for what it has to tell.
+                if name.is_reserved() {
+                    return Err(EnterError::NotDeclared);
+                }
                 let undeclared = open.keys().filter(|name| !self.is_declared(name)).count();
                 match self.rules.max_undeclared {
                     0 => return Err(EnterError::NotDeclared),

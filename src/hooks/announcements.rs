@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use actix::{Actor, Addr, ArbiterHandle, Context, Handler};
+use actix::{Actor, Addr, Arbiter, ArbiterHandle, Context, Handler};
 use serde_json::value::to_raw_value;
 use serde_json::{Value, json};
 
@@ -115,6 +115,13 @@ fn user_field<'a, U: UserData>(connection: &'a Connection<U>, name: &str) -> Opt
 
 impl<U: UserData> Actor for Announcer<U> {
     type Context = Context<Self>;
+
+    fn stopped(&mut self, _: &mut Self::Context) {
+        // The arbiter is this announcer's own; without this, each hub that ends would leave a thread behind.
+        if let Some(arbiter) = Arbiter::try_current() {
+            arbiter.stop();
+        }
+    }
 }
 
 impl<U: UserData> Handler<Event<U>> for Announcer<U> {

@@ -120,10 +120,11 @@ impl<U: UserData> Session<U> {
     /// What the peer is told at the end, behind everything that is queued.
     fn last_frames(&self, reason: &Disconnect) -> Vec<Frame> {
         match (reason.kind(), self.peer_closed) {
-            // Nobody is there to be told.
-            (DisconnectKind::Lost, _) => Vec::new(),
+            // Every close frame is answered, also one whose sender could come back (RFC 6455, 5.5.1).
             (_, Some(None)) => vec![encoder::close_without_code().into()],
             (_, Some(Some(code))) => vec![encoder::close(code, "").into()],
+            // Nobody is there to be told.
+            (DisconnectKind::Lost, None) => Vec::new(),
             _ => {
                 let mut frames = Vec::with_capacity(2);
                 if self.subprotocol == Subprotocol::Json {

@@ -1,6 +1,23 @@
 //! What the server does, seen from outside: a real server, real WebSocket clients, one file for each behaviour.
 #![cfg(feature = "sqlite")]
 
+mod announcements;
+mod authentication;
+mod framing;
+mod groups;
+mod handshake;
+mod hubs;
+mod listeners;
+mod many_groups;
+mod masks;
 mod messages;
 mod mount;
+mod operations;
+mod order;
+mod origins;
+mod permissions;
+mod questions;
+mod raw_clients;
+mod reference;
 mod support;
+mod tokens;

@@ -21,12 +21,11 @@ use folkmoot::{GroupName, HubName, Server, User, UserData, UserId};
 use tempfile::TempDir;
 use tokio::sync::{mpsc, oneshot};
 
-pub use self::client::{Client, Handshake, Refused, SUBPROTOCOL, basic};
+pub use self::client::{Client, Handshake, SUBPROTOCOL, basic, text_to};
 pub use self::http::{Answer, http};
 pub use self::started::Started;
-pub use self::token::{ACCESS_KEY, Token};
-pub use self::wire::handshake as handshake_of;
-pub use self::wire::{Wire, WireFrame, client_frame, client_header};
+use self::token::{ACCESS_KEY, Token};
+pub use self::wire::{Wire, client_frame, client_header, handshake as handshake_of};
 
 /// The password of every user that [`Setup::user`] adds.
 pub const PASSWORD: &str = "correct horse";
@@ -62,7 +61,11 @@ impl Setup {
     /// The hub `chat`, in which users of the store may join and send anywhere, and the four users of the demo.
     pub fn new() -> Self {
         let demo = DEMO_USERS.iter().map(|user| (user.record().unwrap(), cheap_hash(user.password)));
-        let records = demo.collect();
+        Setup { records: demo.collect(), ..Setup::empty() }
+    }
+
+    /// The same hub, and a store that is not there yet.
+    pub fn empty() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut config = Config::default();
         config.data_dir = folder.path().join("data");
@@ -70,7 +73,7 @@ impl Setup {
         config.server.workers = 2;
         config.auth.access_keys = vec![ACCESS_KEY.parse().unwrap()];
         config.shutdown.timeout = Duration::from_secs(2);
-        let setup = Setup { config, records, folder, mounted: false };
+        let setup = Setup { config, records: Vec::new(), folder, mounted: false };
         setup.hub("chat", |hub| {
             hub.default_roles =
                 ["webpubsub.joinLeaveGroup", "webpubsub.sendToGroup"].map(|r| r.parse().unwrap()).into();
@@ -131,9 +134,13 @@ impl Setup {
         build: impl FnOnce(Config) -> Server<U> + Send + 'static,
     ) -> TestServer<U> {
         let Setup { config, records, folder, mounted } = self;
-        let store = users::open(config.database().expose()).await.unwrap();
-        for (record, hash) in &records {
-            store.insert(record, hash).await.unwrap();
+        let database = config.database().expose().to_owned();
+        // A store that is opened here first is not a new one to the server.
+        if !records.is_empty() {
+            let store = users::open(&database).await.unwrap();
+            for (record, hash) in &records {
+                store.insert(record, hash).await.unwrap();
+            }
         }
         let (jobs, mut to_do) = mpsc::unbounded_channel::<Job<U>>();
         let (started, address) = oneshot::channel();
@@ -150,6 +157,7 @@ impl Setup {
             });
         });
         let address = address.await.expect("the server did not start");
+        let store = users::open(&database).await.unwrap();
         TestServer { address, store, jobs: Some(jobs), thread: Some(thread), _folder: folder }
     }
 }

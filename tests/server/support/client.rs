@@ -271,8 +271,14 @@ impl Client {
     /// An ack stands behind everything that the registry sent before it, so no time has to pass. What others caused
     /// must have been acked to them.
     pub async fn expect_silence(&mut self) {
+        let unread = self.drain().await;
+        assert!(unread.is_empty(), "not silent: {unread:?}");
+    }
+
+    /// Everything that has been sent to this JSON client and that it has not read.
+    pub async fn drain(&mut self) -> Vec<Value> {
         self.ask_ok(json!({"type": "listGroups"})).await;
-        assert!(self.stash.is_empty(), "not silent: {:?}", self.stash);
+        self.stash.drain(..).collect()
     }
 
     /// Expects the close frame next, behind nothing but the `disconnected` of a JSON client, and gives its reason.
@@ -292,6 +298,17 @@ impl Client {
         assert_eq!(u16::from(found), code, "{text}");
         assert!(text.contains(reason), "{text:?} does not say {reason:?}");
         text.to_string()
+    }
+
+    /// Reads the next message of a raw client; `true` for a close frame, which must have this code.
+    pub async fn hears_close(&mut self, code: u16) -> bool {
+        match self.next().await {
+            Message::Close(close) => {
+                assert_eq!(close.map(|close| u16::from(close.code)), Some(code));
+                true
+            }
+            _ => false,
+        }
     }
 
     /// Closes with a code, or without one, and gives what the server answers.

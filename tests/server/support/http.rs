@@ -35,7 +35,11 @@ impl Answer {
     pub async fn read(stream: &mut TcpStream) -> Answer {
         let mut bytes = Vec::new();
         timeout(DEADLINE, stream.read_to_end(&mut bytes)).await.expect("the answer does not end").unwrap();
-        let text = String::from_utf8(bytes).unwrap();
+        Answer::parse(&String::from_utf8(bytes).unwrap())
+    }
+
+    /// Takes the text of an answer apart.
+    pub fn parse(text: &str) -> Answer {
         let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no HTTP answer: {text:?}"));
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
         Answer { status, head: head.to_owned(), body: body.to_owned() }

@@ -67,19 +67,23 @@ pub fn handshake(address: SocketAddr) -> String {
 impl Wire {
     /// Connects `user-1` on the JSON subprotocol and sends `early` in the same segment as the handshake.
     pub async fn connect(address: SocketAddr, early: &[u8]) -> Wire {
+        let (answer, mut wire) = Wire::upgrade(address, &handshake(address), early).await;
+        assert_eq!(answer.status, 101, "{}", answer.head);
+        let greeting = wire.next_text().await;
+        assert!(greeting.contains("connected"), "{greeting}");
+        wire
+    }
+
+    /// Sends a handshake and `early` in one segment, and gives the head of the answer and what follows it.
+    pub async fn upgrade(address: SocketAddr, handshake: &str, early: &[u8]) -> (Answer, Wire) {
         let mut stream = TcpStream::connect(address).await.unwrap();
         stream.set_nodelay(true).unwrap();
-        stream.write_all(&[handshake(address).as_bytes(), early].concat()).await.unwrap();
+        stream.write_all(&[handshake.as_bytes(), early].concat()).await.unwrap();
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
             head.push(timeout(DEADLINE, stream.read_u8()).await.expect("no answer").unwrap());
         }
-        let head = String::from_utf8(head).unwrap();
-        assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
-        let mut wire = Wire { stream };
-        let greeting = wire.next_text().await;
-        assert!(greeting.contains("connected"), "{greeting}");
-        wire
+        (Answer::parse(&String::from_utf8(head).unwrap()), Wire { stream })
     }
 
     /// Sends a request as it is and reads the answer, which is not a WebSocket.
