@@ -14,7 +14,6 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use actix::Arbiter;
 use actix_http::body::MessageBody;
 use actix_http::{Request, Response};
 use actix_server::ServerHandle;
@@ -83,6 +82,16 @@ fn explain(error: &io::Error) -> String {
     }
 }
 
+/// Where the users of a server are kept.
+enum Users {
+    /// Where the configuration says.
+    Configured,
+    /// In a store that the caller opened.
+    Given(Arc<dyn UserStore>),
+    /// Not in a store.
+    Nowhere,
+}
+
 /// A Folkmoot server that is being put together.
 ///
 /// ```no_run
@@ -100,7 +109,7 @@ fn explain(error: &io::Error) -> String {
 pub struct Server<U: UserData = User> {
     config: Config,
     hooks: Option<Arc<dyn AnyHooks<U>>>,
-    store: Option<Arc<dyn UserStore>>,
+    users: Users,
     map_user: crate::http::services::MapUser<U>,
     routes: Routes<U>,
     listen: Option<Listen<U>>,
@@ -119,7 +128,7 @@ impl<U: UserData> Server<U> {
     /// Where only your `authenticate` hook knows users, `|_| None` will do.
     pub fn with_user_data(config: Config, map_user: impl Fn(User) -> Option<U> + Send + Sync + 'static) -> Self {
         let map_user = Arc::new(map_user);
-        Server { config, hooks: None, store: None, map_user, routes: Routes::new(), listen: None }
+        Server { config, hooks: None, users: Users::Configured, map_user, routes: Routes::new(), listen: None }
     }
 
     /// Has your code called at the points of a connection's life.
@@ -130,7 +139,13 @@ impl<U: UserData> Server<U> {
 
     /// Uses this user store instead of the one that the configuration names.
     pub fn store(mut self, store: Arc<dyn UserStore>) -> Self {
-        self.store = Some(store);
+        self.users = Users::Given(store);
+        self
+    }
+
+    /// Opens no user store: only your `authenticate` hook and tokens let anybody in.
+    pub fn without_store(mut self) -> Self {
+        self.users = Users::Nowhere;
         self
     }
 
@@ -183,13 +198,14 @@ impl<U: UserData> Server<U> {
 
     /// Builds everything but the listener; `address` is where requests will come in.
     pub(crate) async fn build(self, address: SocketAddr) -> Result<(Arc<Services<U>>, HookThreads), StartError> {
-        let Server { config, hooks, store, map_user, routes, listen: _ } = self;
+        let Server { config, hooks, users, map_user, routes, listen: _ } = self;
         let metrics = Metrics::new();
         let keys: Vec<&str> = config.auth.access_keys.iter().map(|key| key.expose()).collect();
         let tokens = Tokens::new(&AccessKeys::load_or_generate(&keys, &config.data_dir)?, config.auth.clock_skew);
-        let store = match store {
-            Some(store) => Some(store),
-            None => open_store(&config).await?,
+        let store = match users {
+            Users::Configured => Some(open_store(&config).await?),
+            Users::Given(store) => Some(store),
+            Users::Nowhere => None,
         };
         let public_urls = config.server.public_urls.iter().map(|url| BaseUrl::parse(url.as_str()));
         let public_urls = public_urls.collect::<Result<Vec<_>, HostError>>()?;
@@ -296,12 +312,12 @@ impl<U: UserData> Running<U> {
     }
 }
 
-async fn open_store(config: &Config) -> Result<Option<Arc<dyn UserStore>>, StoreError> {
+async fn open_store(config: &Config) -> Result<Arc<dyn UserStore>, StoreError> {
     let store = users::open(config.database().expose()).await?;
     if config.users.demo && store.is_new() {
         users::seed(&*store).await?;
     }
-    Ok(Some(store))
+    Ok(store)
 }
 
 fn throttle_limits(failures: &FailuresConfig) -> ThrottleLimits {
@@ -329,12 +345,10 @@ fn hub_opener<U: UserData>(config: &Config, hooks: Option<HookCalls<U>>, metrics
         let settings = config.hubs.hub(name);
         let hub = Hub::open(registry_settings(&config, name, settings), config.fanout.window_bytes, metrics.clone());
         if settings.announcements.enabled {
-            let arbiter = Arbiter::new();
             let announcements = settings.announcements.clone();
             let fields = config.users.public_fields.clone();
             let queue = config.hooks.queue;
-            let announcer =
-                Announcer::launch(&arbiter.handle(), hub.clone(), announcements, fields, queue, metrics.clone());
+            let announcer = Announcer::launch(hub.clone(), announcements, fields, queue, metrics.clone());
             hub.registry().do_send(ListenToHub(announcer.recipient()));
         }
         if let Some(hooks) = &hooks {

@@ -14,6 +14,8 @@ use crate::groups::inner::Retire;
 use crate::http::Services;
 use crate::user::UserData;
 
+/// How long the accepting thread may take to notice that it is paused.
+const ACCEPT_PATIENCE: Duration = Duration::from_millis(50);
 /// How often it is looked whether the last connection is gone.
 const LOOK: Duration = Duration::from_millis(5);
 
@@ -22,6 +24,8 @@ pub async fn refuse_new<U: UserData>(services: &Services<U>, listener: Option<(&
     services.draining.store(true, Ordering::Release);
     let Some((handle, socket)) = listener else { return };
     handle.pause().await;
+    // That told the accepting thread, but did not wait for it; it would complain about what comes next.
+    sleep(ACCEPT_PATIENCE).await;
     // actix-server keeps a paused socket listening; connections would wait in it for an answer that never comes. Where a
     // system does not allow this on a listening socket, they do, until the process ends.
     if let Err(error) = SockRef::from(socket).shutdown(std::net::Shutdown::Both) {

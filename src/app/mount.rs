@@ -12,7 +12,7 @@ use crate::groups::{EnterError, Lease};
 use crate::hooks::HookThreads;
 use crate::http::{Routes, Services, mounted};
 use crate::ids::HubName;
-use crate::transport::tune;
+use crate::transport::Transport;
 use crate::user::{User, UserData};
 
 impl<U: UserData> Server<U> {
@@ -86,7 +86,7 @@ impl<U: UserData> Mount<U> {
         let user_timeout = self.services.config.heartbeat.tcp_user_timeout;
         move |socket, _| {
             if let Some(socket) = socket.downcast_ref::<TcpStream>() {
-                tune(socket, user_timeout);
+                socket.tune(user_timeout);
             }
         }
     }

@@ -1,12 +1,13 @@
 //! Notices what the command line changed in the user store while the server runs.
 //!
 //! The store's revision rises with each change. When it has, remembered passwords are forgotten and the connections of
-//! users who are disabled or gone are closed; everything else holds from their next connect.
+//! users who are disabled or gone are closed; everything else holds from their next connect. Who was in the middle of a
+//! handshake then is closed as soon as every handshake of that time must be over.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Weak};
 
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::error::{Disconnect, DisconnectKind};
 use crate::groups::inner::{EndStoreUser, StoreUsers};
@@ -21,10 +22,10 @@ pub fn watch<U: UserData>(services: &Arc<Services<U>>) {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let services = Arc::downgrade(services);
     actix_rt::spawn(async move {
-        let (mut known, mut failing) = (None, false);
+        let (mut seen, mut failing) = (Seen::default(), false);
         loop {
             ticks.tick().await;
-            match look(&services, &*store, &mut known).await {
+            match look(&services, &*store, &mut seen).await {
                 Some(Ok(())) => failing = false,
                 Some(Err(error)) => {
                     if !std::mem::replace(&mut failing, true) {
@@ -37,11 +38,20 @@ pub fn watch<U: UserData>(services: &Arc<Services<U>>) {
     });
 }
 
+/// What the looks before found.
+#[derive(Default)]
+struct Seen {
+    /// The revision for which everybody concerned was closed.
+    revision: Option<i64>,
+    /// When to close them again: those whose password was verified before the change and who came in after the look.
+    again_at: Option<Instant>,
+}
+
 /// One look; `None` when the server is gone.
 async fn look<U: UserData>(
     services: &Weak<Services<U>>,
     store: &dyn UserStore,
-    known: &mut Option<i64>,
+    seen: &mut Seen,
 ) -> Option<Result<(), StoreError>> {
     services.upgrade()?;
     let revision = match store.revision().await {
@@ -49,14 +59,17 @@ async fn look<U: UserData>(
         Err(error) => return Some(Err(error)),
     };
     let services = services.upgrade()?;
-    if *known == Some(revision) {
+    let changed = seen.revision != Some(revision);
+    if !changed && seen.again_at.is_none_or(|at| Instant::now() < at) {
         return Some(Ok(()));
     }
     services.verifier.set_revision(revision);
+    let looked_at = Instant::now();
     let ended = end_those_gone(&services, store).await;
     // Remembered only when it is done, so that a store that fails meanwhile is asked again.
     if ended.is_ok() {
-        *known = Some(revision);
+        seen.revision = Some(revision);
+        seen.again_at = changed.then(|| looked_at + services.config.limits.handshake_timeout);
     }
     Some(ended)
 }
@@ -74,7 +87,7 @@ async fn end_those_gone<U: UserData>(services: &Services<U>, store: &dyn UserSto
             Some(user) if user.record.disabled => DisconnectKind::UserDisabled,
             Some(_) => continue,
         };
-        log::info!(user_id:% = login, reason = kind.name(); "the connections of a user are closed");
+        log::info!("user.id":% = login, reason = kind.name(); "the connections of a user are closed");
         for hub in &hubs {
             hub.registry().do_send(EndStoreUser { login: login.clone(), reason: Disconnect::new(kind) });
         }

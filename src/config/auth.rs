@@ -17,7 +17,7 @@ pub struct AuthConfig {
     /// Each has at least 32 bytes, no `;`, no control characters and no blanks at its ends. Without any, one is
     /// generated and kept in the data folder. Default none; `FOLKMOOT__AUTH__ACCESS_KEYS` (a JSON list, or one key).
     pub access_keys: Vec<AccessKey>,
-    /// How long a token from `/auth/token` and `/negotiate` opens connections. It travels in a URL, so it is short.
+    /// How long a token from `/auth/token` opens connections. It travels in a URL, so it is short.
     ///
     /// Default `5m`; `FOLKMOOT__AUTH__TOKEN_TTL`.
     #[serde(with = "duration")]

@@ -10,7 +10,7 @@ use super::units::bytes;
 #[non_exhaustive]
 pub struct FanoutConfig {
     /// Publishes of one hub between the sessions and the connections' queues, in bytes, each counted with a fixed
-    /// overhead. Beyond it the answers to publishers come late, which slows them down.
+    /// overhead. Beyond it publishers wait for their turn, and nothing more is read from them.
     ///
     /// Default `16MiB`: sixteen of the largest messages; `FOLKMOOT__FANOUT__WINDOW_BYTES`.
     #[serde(with = "bytes")]

@@ -86,8 +86,8 @@ pub struct HubConfig {
     ///
     /// Default none; `FOLKMOOT__HUBS__SETTINGS__DEFAULT_ROLES`.
     pub default_roles: Vec<Role>,
-    /// The groups that a connection is put into when it connects: templates over its user data. A rule with a field that
-    /// the user lacks, or that comes out empty, is skipped.
+    /// The groups that a connection is put into when it connects: templates over its user data and `userId`. A rule with
+    /// a field that the user lacks, or that comes out empty, is skipped.
     ///
     /// Default `["{department}"]`; `FOLKMOOT__HUBS__SETTINGS__JOIN`.
     pub join: Vec<Template>,

@@ -272,7 +272,7 @@ impl<U: UserData> Handler<Connect<U>> for GroupRegistry<U> {
                 Ok(None) => {}
                 Err(error) => {
                     let refusal = Refusal::from(error);
-                    log::info!(connection_id:% = id, group_name:% = group, reason:% = refusal; "a join rule was not followed");
+                    log::info!("connection.id":% = id, "group.name":% = group, reason:% = refusal; "a join rule was not followed");
                 }
             }
         }

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use actix::{Actor, Addr, Arbiter, ArbiterHandle, Context, Handler};
+use actix::{Actor, Addr, Arbiter, Context, Handler};
 use serde_json::value::to_raw_value;
 use serde_json::{Value, json};
 
@@ -28,16 +28,15 @@ pub struct Announcer<U: UserData> {
 }
 
 impl<U: UserData> Announcer<U> {
-    /// Starts an announcer for `hub`; at most `queue` events wait for it.
+    /// Starts an announcer for `hub` on an arbiter of its own; at most `queue` events wait for it.
     pub fn launch(
-        arbiter: &ArbiterHandle,
         hub: Hub<U>,
         config: AnnouncementsConfig,
         public_fields: Vec<String>,
         queue: usize,
         metrics: Metrics,
     ) -> Addr<Self> {
-        Announcer::start_in_arbiter(arbiter, move |ctx| {
+        Announcer::start_in_arbiter(&Arbiter::new().handle(), move |ctx| {
             ctx.set_mailbox_capacity(queue);
             Announcer { hub, config, public_fields, metrics }
         })
@@ -88,7 +87,7 @@ impl<U: UserData> Announcer<U> {
         };
         let Some(text) = template.render(field) else {
             self.metrics.announcements_dropped.increment(1);
-            log::debug!(connection_id:% = connection.id, group_name:% = group; "an announcement was not sent: its user has no value for the template");
+            log::debug!("connection.id":% = connection.id, "group.name":% = group; "an announcement was not sent: its user has no value for the template");
             return;
         };
         let public = connection.user.as_ref().map(|user| user.public(&self.public_fields));
@@ -117,7 +116,7 @@ impl<U: UserData> Actor for Announcer<U> {
     type Context = Context<Self>;
 
     fn stopped(&mut self, _: &mut Self::Context) {
-        // The arbiter is this announcer's own; without this, each hub that ends would leave a thread behind.
+        // The arbiter is this announcer's own; without this, each hub that comes and goes would leave a thread behind.
         if let Some(arbiter) = Arbiter::try_current() {
             arbiter.stop();
         }

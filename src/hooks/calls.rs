@@ -155,19 +155,18 @@ impl<U: UserData> HookCalls<U> {
         };
         let place = self.under_way.clone().try_acquire_owned();
         let place = place.map_err(|_| refuse("was not called: too many calls are under way"))?;
-        let mut task = self.threads.spawn(async move {
-            let answer = call.await;
+        let limit = self.settings.timeout;
+        let task = self.threads.spawn(async move {
+            // Ends it at its next await, also when nobody waits for it any more because the connection is gone. One that
+            // blocks its thread keeps its place until it returns.
+            let answer = timeout(limit, call).await;
             drop(place);
             answer
         });
-        match timeout(self.settings.timeout, &mut task).await {
-            Ok(Ok(answer)) => Ok(answer),
+        match timeout(limit, task).await {
+            Ok(Ok(Ok(answer))) => Ok(answer),
             Ok(Err(_)) => Err(refuse("panicked")),
-            Err(_) => {
-                // Ends it at its next await; one that blocks its thread keeps its place until it returns.
-                task.abort();
-                Err(refuse("took too long"))
-            }
+            Ok(Ok(Err(_))) | Err(_) => Err(refuse("took too long")),
         }
     }
 }

@@ -3,6 +3,7 @@
 //! The order of the checks is that of `docs/protocol.md`: the request itself, its origin, its credential, the hub, the
 //! caller's hook. Nothing of the connection exists before all of them have passed.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -258,7 +259,8 @@ async fn of_token<U: UserData>(
         return Ok(Known { expires_at, ..of_record(services, record, hub, config)? });
     }
     let user = user_from_claims(&token.claims, token.sub.as_ref());
-    let ruled = ruled_groups(&user, config).map_err(|error| Problem::bad_request(error.to_string()))?;
+    let ruled = ruled_groups(&user, token.sub.as_ref(), config);
+    let ruled = ruled.map_err(|error| Problem::bad_request(error.to_string()))?;
     let groups = ruled.into_iter().chain(token.groups).collect();
     let user = (services.map_user)(user).map(Arc::new);
     Ok(Known { authority: Authority::Token, user_id: token.sub, user, roles: token.roles, groups, expires_at })
@@ -298,7 +300,7 @@ fn of_identity<U: UserData>(
 ) -> Known<U> {
     let Identity { user_id, user, mut roles, groups } = identity;
     roles.extend_from_slice(services.config.hubs.default_roles(hub));
-    let ruled = user.as_ref().map(|user| rendered(config, |name| user.field(name))).unwrap_or_default();
+    let ruled = rendered(config, user_id.as_ref(), |name| user.as_ref()?.field(name));
     let ruled = ruled.into_iter().filter_map(|name| match GroupName::parse(&name, config.masks) {
         Ok(group) => Some(group),
         Err(error) => {
@@ -323,8 +325,8 @@ fn of_record<U: UserData>(
     let roles = services.config.hubs.default_roles(hub).iter().cloned().chain(own).collect();
     let user = record.user();
     // Checked when it was stored; a hub whose masks setting was changed since is the one way to get here.
-    let mut groups = ruled_groups(&user, config).unwrap_or_else(|error| {
-        log::warn!(user_id:% = record.login, hub:%, reason:% = error; "a join rule gave no valid group name");
+    let mut groups = ruled_groups(&user, Some(&record.login), config).unwrap_or_else(|error| {
+        log::warn!("user.id":% = record.login, hub:%, reason:% = error; "a join rule gave no valid group name");
         Vec::new()
     });
     if config.user_groups {
@@ -335,12 +337,20 @@ fn of_record<U: UserData>(
 }
 
 /// The groups that the hub's join rules make of a user's data; empty values are skipped.
-fn ruled_groups(user: &User, config: &HubConfig) -> Result<Vec<GroupName>, NameError> {
-    rendered(config, |name| user.field(name)).iter().map(|name| GroupName::parse(name, config.masks)).collect()
+fn ruled_groups(user: &User, user_id: Option<&UserId>, config: &HubConfig) -> Result<Vec<GroupName>, NameError> {
+    rendered(config, user_id, |name| user.field(name)).iter().map(|name| GroupName::parse(name, config.masks)).collect()
 }
 
-fn rendered<'a>(config: &HubConfig, field: impl Fn(&str) -> Option<std::borrow::Cow<'a, str>>) -> Vec<String> {
-    let values = config.join.iter().filter_map(|rule| rule.render(&field));
+fn rendered<'a>(
+    config: &HubConfig,
+    user_id: Option<&'a UserId>,
+    field: impl Fn(&str) -> Option<Cow<'a, str>>,
+) -> Vec<String> {
+    let field = |name: &str| match name {
+        "userId" => user_id.map(|id| Cow::Borrowed(id.as_str())),
+        _ => field(name),
+    };
+    let values = config.join.iter().filter_map(|rule| rule.render(field));
     values.filter(|value| !value.trim().is_empty()).collect()
 }
 
@@ -355,4 +365,22 @@ async fn ask_hook<U: UserData>(services: &Services<U>, connecting: Connecting<U>
     let (answer, connecting) = hooks.connect(connecting).await.map_err(unavailable)?;
     answer.map_err(Problem::forbidden)?;
     Ok(connecting)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_join_rule_may_name_the_user_id_whatever_the_user_data() {
+        let join = ["inbox/{userId}", "{department}", "team/{data.team}"].map(|rule| rule.parse().unwrap()).into();
+        let config = HubConfig { join, ..HubConfig::default() };
+        let user = User { department: Some("Sales".into()), ..User::default() };
+        let names = |user_id: Option<&UserId>| {
+            let groups = ruled_groups(&user, user_id, &config).unwrap();
+            groups.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(names(Some(&UserId::parse("mark").unwrap())), ["inbox/mark", "Sales"]);
+        assert_eq!(names(None), ["Sales"]);
+    }
 }

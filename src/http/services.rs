@@ -112,7 +112,7 @@ impl<U: UserData> Services<U> {
         let denied = match verified {
             Ok(record) if self.demo_may(&record, client) => return Ok(record),
             Ok(_) => {
-                log::warn!(user_id = login, address:% = client.address(); "a demo user may log in only from this machine");
+                log::warn!("user.id" = login, address:% = client.address(); "a demo user may log in only from this machine");
                 LoginError::Denied
             }
             Err(error) => error,
@@ -122,7 +122,7 @@ impl<U: UserData> Services<U> {
             LoginError::Throttled { .. } => self.metrics.auth_throttled.increment(1),
             LoginError::Busy | LoginError::Unavailable(_) => {}
         }
-        log::info!(user_id = login, address:% = client.address(), reason:% = denied; "a login was refused");
+        log::info!("user.id" = login, address:% = client.address(), reason:% = denied; "a login was refused");
         Err(denied.into())
     }
 

@@ -14,22 +14,22 @@ use actix_http::body::BodySize;
 use actix_http::h1::{Codec, Message};
 use actix_http::header;
 use actix_http::{Request, Response};
-use actix_rt::net::TcpStream;
 use actix_service::{Service, ServiceFactory};
 use actix_web::http::{Method, StatusCode};
 use bytes::Bytes;
 use futures_core::future::LocalBoxFuture;
 use futures_util::SinkExt;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
 use super::admission::{Admission, Handshake, accept_key, admit};
 use super::problem::PROBLEM_JSON;
 use super::{Problem, Seat, Services};
+use crate::error::Disconnect;
 use crate::groups::LocalFanout;
 use crate::outbound::{Link, LinkSettings};
 use crate::session::{Admitted, Session, SessionSettings};
-use crate::transport::tune;
+use crate::transport::Transport;
 use crate::user::UserData;
 
 /// Makes the upgrade service of each worker.
@@ -42,9 +42,15 @@ impl<U: UserData> UpgradeFactory<U> {
     }
 }
 
-type Handed = (Request, Framed<TcpStream, Codec>);
+/// A connection that actix-http can serve and a session can take over.
+pub trait Upgradable: Transport + AsyncRead + AsyncWrite + Unpin {}
 
-impl<U: UserData> ServiceFactory<Handed> for UpgradeFactory<U> {
+impl<Io: Transport + AsyncRead + AsyncWrite + Unpin> Upgradable for Io {}
+
+/// A request for an upgrade, with the connection that it came on. Each kind of listener has an `Io` of its own.
+type Handed<Io> = (Request, Framed<Io, Codec>);
+
+impl<U: UserData, Io: Upgradable> ServiceFactory<Handed<Io>> for UpgradeFactory<U> {
     type Response = ();
     type Error = actix_web::Error;
     type Config = ();
@@ -79,7 +85,7 @@ impl<U: UserData> Worker<U> {
     }
 
     /// Starts the session of a connection that was let in.
-    pub fn launch<T: crate::transport::Transport>(&self, admission: Admission<U>, seat: Seat, io: T, early: Vec<u8>) {
+    pub fn launch<T: Transport>(&self, admission: Admission<U>, seat: Seat, io: T, early: Vec<u8>) {
         let link: Rc<Link> = Rc::new(Link::new(io, self.link_settings.clone()));
         let Admission { connection, permissions, groups, lease, subprotocol, raw, masks, expires_in, echo: _ } =
             admission;
@@ -87,7 +93,12 @@ impl<U: UserData> Worker<U> {
         let seat = Box::new(seat);
         let admitted =
             Admitted { connection, permissions, groups, lease, subprotocol, raw, settings, expires_in, seat };
-        Session::launch(admitted, link, &self.fanout, early);
+        let id = admitted.connection.id;
+        Session::launch(admitted, link.clone(), &self.fanout, early);
+        // The others may have been sent away while the answer to this handshake was written.
+        if self.services.is_draining() {
+            link.end(Disconnect::going_away(id.share_of(self.services.config.shutdown.timeout / 2)));
+        }
     }
 
     /// Decides on a handshake within the time that it may take.
@@ -121,23 +132,23 @@ impl<U: UserData> Worker<U> {
 /// The upgrade service of one worker.
 pub struct Upgrade<U: UserData>(Rc<Worker<U>>);
 
-impl<U: UserData> Service<Handed> for Upgrade<U> {
+impl<U: UserData, Io: Upgradable> Service<Handed<Io>> for Upgrade<U> {
     type Response = ();
     type Error = actix_web::Error;
     type Future = LocalBoxFuture<'static, Result<(), actix_web::Error>>;
 
     actix_service::always_ready!();
 
-    fn call(&self, (request, framed): Handed) -> Self::Future {
+    fn call(&self, (request, framed): Handed<Io>) -> Self::Future {
         let worker = self.0.clone();
         Box::pin(async move { Ok(upgrade(&worker, request, framed).await?) })
     }
 }
 
-async fn upgrade<U: UserData>(
+async fn upgrade<U: UserData, Io: Upgradable>(
     worker: &Worker<U>,
     request: Request,
-    mut framed: Framed<TcpStream, Codec>,
+    mut framed: Framed<Io, Codec>,
 ) -> io::Result<()> {
     let head = request.head();
     let handshake = Handshake {
@@ -164,12 +175,12 @@ async fn upgrade<U: UserData>(
     let response = response.finish().drop_body();
     Pin::new(&mut framed).send(Message::Item((response, BodySize::None))).await?;
     let parts = framed.into_parts();
-    tune(&parts.io, worker.services.config.heartbeat.tcp_user_timeout);
+    parts.io.tune(worker.services.config.heartbeat.tcp_user_timeout);
     worker.launch(admission, seat, parts.io, parts.read_buf.to_vec());
     Ok(())
 }
 
-async fn refuse(mut framed: Framed<TcpStream, Codec>, problem: &Problem) -> io::Result<()> {
+async fn refuse<Io: Upgradable>(mut framed: Framed<Io, Codec>, problem: &Problem) -> io::Result<()> {
     let body = Bytes::from(problem.body());
     let mut response = Response::build(problem.status);
     response.force_close().content_type(PROBLEM_JSON);

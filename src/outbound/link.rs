@@ -152,7 +152,7 @@ impl Link {
         if self.blocked.get() {
             return;
         }
-        match self.write(scratch) {
+        match self.write(scratch).0 {
             Written::All => {}
             Written::Blocked => {
                 self.blocked.set(true);
@@ -162,15 +162,19 @@ impl Link {
         }
     }
 
-    fn write(&self, scratch: &mut Scratch) -> Written {
+    /// Writes what the kernel takes, and tells how many bytes that were.
+    fn write(&self, scratch: &mut Scratch) -> (Written, usize) {
         let mut queue = self.queue.borrow_mut();
         let mut io = self.io.borrow_mut();
         let metrics = &self.settings.metrics;
-        queue.write(scratch, |bytes| {
+        let mut taken = 0;
+        let written = queue.write(scratch, |bytes| {
             let count = io.try_write(bytes)?;
-            metrics.bytes_out.increment(count as u64);
+            taken += count;
             Ok(count)
-        })
+        });
+        metrics.bytes_out.increment(taken as u64);
+        (written, taken)
     }
 
     fn broken(&self) {
@@ -181,11 +185,10 @@ impl Link {
     /// Waits for the kernel and writes on, until nothing is left or the peer took nothing for too long.
     async fn drain(self: Rc<Self>) {
         let mut scratch = Scratch::default();
-        let mut left = self.queue.borrow().bytes();
         let mut deadline = Instant::now() + self.settings.write_timeout;
         loop {
             let writable = std::future::poll_fn(|cx| self.poll_writable(cx));
-            let written = match timeout_at(deadline, writable).await {
+            let (written, taken) = match timeout_at(deadline, writable).await {
                 Err(_) => {
                     self.settings.metrics.slow_consumers.increment(1);
                     self.end(Disconnect::from(DisconnectKind::WriteTimeout));
@@ -193,7 +196,7 @@ impl Link {
                     break;
                 }
                 Ok(Ok(())) => self.write(&mut scratch),
-                Ok(Err(_)) => Written::Broken,
+                Ok(Err(_)) => (Written::Broken, 0),
             };
             match written {
                 Written::All => break,
@@ -203,11 +206,10 @@ impl Link {
                 }
                 Written::Blocked => {}
             }
-            let now_left = self.queue.borrow().bytes();
-            if now_left < left {
+            // Not what is left: others may queue more meanwhile than a slow but living peer takes.
+            if taken > 0 {
                 deadline = Instant::now() + self.settings.write_timeout;
             }
-            left = now_left;
         }
         self.blocked.set(false);
         self.gate.wake();

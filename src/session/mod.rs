@@ -70,12 +70,13 @@ pub struct Admitted<U: UserData> {
 /// One WebSocket connection.
 pub struct Session<U: UserData> {
     connection: Arc<Connection<U>>,
+    /// Before the lease, which may end the hub: a session that panics drops its fields in this order.
+    farewell: Farewell<U>,
     lease: Lease<U>,
     subprotocol: Subprotocol,
     raw: RawMode,
     settings: Rc<SessionSettings<U>>,
     link: Rc<Link>,
-    farewell: Farewell<U>,
     /// The close frame of the peer, to be echoed.
     peer_closed: Option<Option<u16>>,
     seat: Option<Box<dyn Send>>,
@@ -106,7 +107,7 @@ impl<U: UserData> Session<U> {
                 });
             }
             let (peer_closed, seat) = (None, Some(seat));
-            Session { connection, lease, subprotocol, raw, settings, link, farewell, peer_closed, seat }
+            Session { connection, farewell, lease, subprotocol, raw, settings, link, peer_closed, seat }
         });
     }
 
@@ -143,7 +144,8 @@ impl<U: UserData> Actor for Session<U> {
     // A panic here while another unwinds would end the process, so nothing in it may panic.
     fn stopped(&mut self, _: &mut Self::Context) {
         let reason = self.link.take_end().unwrap_or(Disconnect::new(DisconnectKind::SessionLost));
-        log::debug!(connection_id:% = self.connection.id, hub:% = self.connection.hub, reason:% = reason; "a connection ended");
+        // Its name and not its sentence, which may repeat a piece of what the peer sent.
+        log::debug!("connection.id":% = self.connection.id, hub:% = self.connection.hub, reason = reason.name(); "a connection ended");
         let last = self.last_frames(&reason);
         self.farewell.send(reason);
         let (link, seat) = (self.link.clone(), self.seat.take());

@@ -33,21 +33,18 @@ impl Transport for TcpStream {
     fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         AsyncWrite::poll_shutdown(Pin::new(self), cx)
     }
-}
 
-/// Prepares a socket for a connection that lives long: no delay for small frames, and an end for a peer that is gone.
-///
-/// `user_timeout` is how long written bytes may stay unacknowledged (Linux; elsewhere the heartbeat alone finds out).
-/// A refused option costs precision, not the connection, so it is only logged.
-pub fn tune(socket: &TcpStream, user_timeout: Duration) {
-    let socket = SockRef::from(socket);
-    let keepalive = TcpKeepalive::new().with_time(user_timeout).with_interval(user_timeout / 3);
-    let set = socket
-        .set_tcp_nodelay(true)
-        .and_then(|()| socket.set_tcp_keepalive(&keepalive))
-        .and_then(|()| user_timeout_of(&socket, user_timeout));
-    if let Err(error) = set {
-        log::debug!(error:%; "a socket option was refused");
+    // A refused option costs precision, not the connection, so it is only logged.
+    fn tune(&self, user_timeout: Duration) {
+        let socket = SockRef::from(self);
+        let keepalive = TcpKeepalive::new().with_time(user_timeout).with_interval(user_timeout / 3);
+        let set = socket
+            .set_tcp_nodelay(true)
+            .and_then(|()| socket.set_tcp_keepalive(&keepalive))
+            .and_then(|()| user_timeout_of(&socket, user_timeout));
+        if let Err(error) = set {
+            log::debug!(error:%; "a socket option was refused");
+        }
     }
 }
 

@@ -3,6 +3,11 @@
 //! The registry is its only writer. Every method keeps the indexes, the per-worker counts and the connections' own
 //! lists in step; what has to be told to fan-outs and hooks is what the methods return.
 
+mod questions;
+mod route;
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,8 +20,10 @@ use super::index::{GroupIndex, MaskIndex};
 use super::rate::Rate;
 use crate::auth::permissions::Permissions;
 use crate::event::Connection;
-use crate::ids::{ConnectionId, GroupName, Target, UserId};
+use crate::ids::{ConnectionId, GroupName, UserId};
 use crate::mask::Mask;
+
+pub use self::route::Route;
 
 type Map<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
 
@@ -177,26 +184,6 @@ pub struct Gone<U> {
     pub left: Vec<Change>,
     /// The audiences it was part of, those of joined masks included.
     pub audiences: Vec<Audience>,
-}
-
-/// Where a publish goes.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Route {
-    /// The groups by name, each followed by the joined masks that hear it.
-    pub audiences: Vec<(Audience, GroupName)>,
-    /// Which workers serve at least one of the receivers.
-    pub workers: Vec<bool>,
-    /// How many groups it goes to.
-    pub groups: usize,
-}
-
-/// One page of an answer.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Page<T> {
-    /// The entries, in order.
-    pub items: Vec<T>,
-    /// Whether there are more behind the last.
-    pub more: bool,
 }
 
 /// All memberships of one hub.
@@ -376,153 +363,6 @@ impl<U> Membership<U> {
         left.sort_unstable_by(|a, b| a.group.cmp(&b.group));
         audiences.extend(left.iter().map(|change| change.audience));
         Some(Gone { connection, place, left, audiences })
-    }
-
-    /// Where a publish to `target` goes, among the groups that `may` allows. `None`: a group that does not exist.
-    pub fn route(&self, target: &Target, may: impl Fn(&str) -> bool) -> Option<Route> {
-        let mut route = Route::default();
-        match target {
-            Target::Group(name) => {
-                let key = self.index.get(name.as_str())?;
-                self.add_to_route(&mut route, key);
-            }
-            Target::Mask(mask) => {
-                let allowed = self.index.matching(mask).filter(|(name, _)| may(name.as_str()));
-                allowed.for_each(|(_, key)| self.add_to_route(&mut route, key));
-            }
-        }
-        Some(route)
-    }
-
-    fn add_to_route(&self, route: &mut Route, key: u32) {
-        let group = &self.groups[key as usize];
-        route.groups += 1;
-        let listened = group.listened_by.iter().map(|key| &self.listened[*key as usize].hearers);
-        for hearers in [&group.hearers].into_iter().chain(listened) {
-            if !hearers.connections.is_empty() {
-                route.audiences.push((hearers.audience, group.name.clone()));
-                hearers.add_workers_to(&mut route.workers);
-            }
-        }
-    }
-
-    /// Everything that this connection may send to by being a member of it.
-    pub fn route_to_own_groups(&self, id: ConnectionId) -> Option<Route> {
-        let entry = self.get(id)?;
-        let mut keys: Vec<_> = entry
-            .groups
-            .iter()
-            .filter(|key| entry.permissions.may_send(self.groups[**key as usize].name.as_str()))
-            .collect();
-        keys.sort_unstable_by_key(|key| &self.groups[**key as usize].name);
-        let mut route = Route::default();
-        keys.into_iter().for_each(|key| self.add_to_route(&mut route, *key));
-        Some(route)
-    }
-
-    /// Whether the connection is a member of the group.
-    pub fn is_member(&self, id: ConnectionId, name: &str) -> bool {
-        let Some(key) = self.index.get(name) else { return false };
-        self.get(id).is_some_and(|entry| entry.groups.binary_search(&key).is_ok())
-    }
-
-    /// Whether the group exists.
-    pub fn has_group(&self, name: &str) -> bool {
-        self.index.get(name).is_some()
-    }
-
-    /// The members of a group by connection id, behind `after`; `None` when the group does not exist.
-    pub fn members(&self, name: &str, after: Option<ConnectionId>, limit: usize) -> Option<Page<&Entry<U>>> {
-        use std::ops::Bound::{Excluded, Unbounded};
-
-        let group = self.groups.get(self.index.get(name)? as usize)?;
-        let mut ids = group.hearers.connections.range((after.map_or(Unbounded, Excluded), Unbounded));
-        let items = ids.by_ref().take(limit).filter_map(|id| self.get(*id)).collect();
-        Some(Page { items, more: ids.next().is_some() })
-    }
-
-    /// How many connections listen to a group by a joined mask.
-    pub fn listeners(&self, name: &str) -> usize {
-        let Some(group) = self.index.get(name).and_then(|key| self.groups.get(key as usize)) else { return 0 };
-        let ids = group.listened_by.iter().flat_map(|key| &self.listened[*key as usize].hearers.connections);
-        ids.filter(|id| !group.hearers.connections.contains(id))
-            .collect::<hashbrown::HashSet<_, foldhash::fast::RandomState>>()
-            .len()
-    }
-
-    /// Groups by name behind `after` with their number of members, among those that `wanted` allows.
-    pub fn groups(
-        &self,
-        among: Option<&Target>,
-        after: Option<&str>,
-        limit: usize,
-        wanted: impl Fn(&str) -> bool,
-    ) -> Page<(GroupName, usize)> {
-        let prefix = among.map_or("", Target::literal_prefix);
-        let mut groups = self
-            .index
-            .with_prefix(prefix, after)
-            .filter(|(name, _)| among.is_none_or(|among| among.matches(name.as_str())) && wanted(name.as_str()))
-            .map(|(name, key)| (name.clone(), self.groups[key as usize].hearers.connections.len()));
-        let items = groups.by_ref().take(limit).collect();
-        let more = groups.next().is_some();
-        Page { items, more }
-    }
-
-    /// The same among the groups that a connection is in.
-    pub fn own_groups(
-        &self,
-        id: ConnectionId,
-        among: Option<&Target>,
-        after: Option<&str>,
-        limit: usize,
-    ) -> Page<(GroupName, usize)> {
-        let mut names = self.groups_of(id).into_iter().filter(|name| {
-            among.is_none_or(|among| among.matches(name.as_str())) && after.is_none_or(|after| name.as_str() > after)
-        });
-        let members = |name: GroupName| {
-            let key = self.index.get(name.as_str())?;
-            Some((name, self.groups[key as usize].hearers.connections.len()))
-        };
-        let items = names.by_ref().take(limit).filter_map(members).collect();
-        Page { items, more: names.next().is_some() }
-    }
-
-    /// How many names begin with `prefix`, counted no further than `most`.
-    pub fn names_with_prefix(&self, prefix: &str, most: usize) -> usize {
-        match prefix {
-            "" => self.index.len().min(most),
-            _ => self.index.with_prefix(prefix, None).take(most).count(),
-        }
-    }
-
-    /// The names of a connection's groups, in order.
-    pub fn groups_of(&self, id: ConnectionId) -> Vec<GroupName> {
-        let keys = self.get(id).map(|entry| entry.groups.as_slice()).unwrap_or_default();
-        let mut names: Vec<_> = keys.iter().map(|key| self.groups[*key as usize].name.clone()).collect();
-        names.sort_unstable();
-        names
-    }
-
-    /// How many groups and connections a publish to `target` would reach, among the groups that `may` allows.
-    pub fn count(&self, target: &Target, may: impl Fn(&str) -> bool) -> (usize, usize) {
-        let single = match target {
-            Target::Group(name) => self.index.get(name.as_str()).filter(|_| may(name.as_str())),
-            Target::Mask(_) => None,
-        };
-        let keys: Vec<u32> = match target {
-            Target::Group(_) => single.into_iter().collect(),
-            Target::Mask(mask) => {
-                self.index.matching(mask).filter(|(name, _)| may(name.as_str())).map(|(_, key)| key).collect()
-            }
-        };
-        let hearers = |key: &u32| {
-            let group = &self.groups[*key as usize];
-            let listened = group.listened_by.iter().map(|key| &self.listened[*key as usize].hearers);
-            [&group.hearers].into_iter().chain(listened)
-        };
-        let connections = keys.iter().flat_map(hearers).flat_map(|hearers| &hearers.connections);
-        (keys.len(), connections.collect::<hashbrown::HashSet<_, foldhash::fast::RandomState>>().len())
     }
 
     fn group_key(&mut self, name: &GroupName) -> u32 {

@@ -1,0 +1,49 @@
+//! Answers every message to whoever sent it: text stays text, binary stays binary, fragments come back as one message.
+//!
+//! ```sh
+//! cargo run --release --example echo -- 9001
+//! websocat ws://127.0.0.1:9001/ws
+//! ```
+//!
+//! Nobody has to log in, and the limits are opened far enough for the Autobahn test suite, which is what it is for. A
+//! client of the JSON subprotocol gets the data of its events and publishes back as messages from the server.
+
+use std::error::Error;
+use std::time::Duration;
+
+use folkmoot::config::{Config, RawClients};
+use folkmoot::{Hooks, Hub, Incoming, Server, User, Verdict};
+
+/// Above the largest message of the test suite, 16 MiB.
+const MESSAGE_BYTES: usize = 32 << 20;
+
+struct Echo;
+
+impl Hooks<User> for Echo {
+    async fn message(&self, _hub: &Hub<User>, incoming: &Incoming<User>) -> Verdict {
+        Verdict::Reply(incoming.data.clone())
+    }
+}
+
+#[actix_web::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let mut config = Config::default();
+    config.server.port = std::env::args().nth(1).map_or(Ok(9001), |port| port.parse())?;
+    config.hubs.settings.anonymous = true;
+    // What a client without a subprotocol sends is an event, which the hook answers.
+    config.hubs.settings.raw_clients = RawClients::Event;
+    config.limits.max_frame_bytes = MESSAGE_BYTES;
+    config.limits.max_message_bytes = MESSAGE_BYTES;
+    config.limits.max_fragments = 1 << 20;
+    config.limits.outbound_bytes = 2 * MESSAGE_BYTES;
+    config.fanout.window_bytes = 2 * MESSAGE_BYTES;
+    // A test that writes one byte at a time is not to be pinged meanwhile.
+    config.heartbeat.ping_interval = Duration::from_secs(600);
+    config.validate()?;
+
+    let running = Server::new(config).without_store().hooks(Echo).start().await?;
+    println!("ws://{}/ws", running.address());
+    tokio::signal::ctrl_c().await?;
+    running.stop().await;
+    Ok(())
+}

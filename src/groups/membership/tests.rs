@@ -1,0 +1,293 @@
+//! The membership against a naive model: sets, and a scan of everything for every question.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::event::Authority;
+use crate::ids::{HubName, Target};
+
+const LIMITS: MembershipLimits =
+    MembershipLimits { groups_per_connection: 4, masks_per_connection: 2, groups_per_hub: 6 };
+
+fn group(name: &str) -> GroupName {
+    GroupName::parse(name, true).expect("a valid name")
+}
+
+fn mask(text: &str) -> Mask {
+    Mask::parse(text).expect("a valid mask")
+}
+
+fn entry(user: Option<&str>, worker: u32) -> Entry<()> {
+    let connection = Connection {
+        id: ConnectionId::random(),
+        hub: HubName::parse("chat").expect("a valid name"),
+        user_id: user.map(|user| UserId::parse(user).expect("a valid id")),
+        authority: Authority::Token,
+        user: None,
+        address: None,
+        subprotocol: None,
+    };
+    Entry::new(Arc::new(connection), Arc::default(), Place { worker, slot: 0 })
+}
+
+/// Who is where, as plain sets.
+#[derive(Default)]
+struct Model {
+    users: BTreeMap<ConnectionId, (usize, u32)>,
+    groups: BTreeMap<String, BTreeSet<ConnectionId>>,
+    masks: BTreeMap<String, BTreeSet<ConnectionId>>,
+}
+
+impl Model {
+    fn joined(sets: &BTreeMap<String, BTreeSet<ConnectionId>>, id: ConnectionId) -> usize {
+        sets.values().filter(|set| set.contains(&id)).count()
+    }
+
+    fn others_of_user(&self, id: ConnectionId, members: &BTreeSet<ConnectionId>) -> bool {
+        let user = self.users[&id].0;
+        members.iter().any(|other| *other != id && self.users.get(other).is_some_and(|(theirs, _)| *theirs == user))
+    }
+
+    fn drop_empty(&mut self) {
+        self.groups.retain(|_, members| !members.is_empty());
+        self.masks.retain(|_, listeners| !listeners.is_empty());
+    }
+
+    fn listening_to(&self, name: &str) -> BTreeSet<ConnectionId> {
+        let masks = self.masks.iter().filter(|(text, _)| mask(text).matches(name));
+        masks.flat_map(|(_, listeners)| listeners.iter().copied()).collect()
+    }
+
+    /// Each receiver with the first group by which it hears a publish, and the workers concerned.
+    fn heard(&self, target: &Target) -> (BTreeMap<ConnectionId, String>, BTreeSet<u32>) {
+        let mut heard = BTreeMap::new();
+        for (name, members) in self.groups.iter().filter(|(name, _)| target.matches(name)) {
+            for id in members.iter().copied().chain(self.listening_to(name)) {
+                heard.entry(id).or_insert_with(|| name.clone());
+            }
+        }
+        let workers = heard.keys().map(|id| self.users[id].1).collect();
+        (heard, workers)
+    }
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Connect { user: usize, worker: u32 },
+    Disconnect(prop::sample::Index),
+    Join(prop::sample::Index, usize),
+    Leave(prop::sample::Index, usize),
+    Listen(prop::sample::Index, usize),
+    Unlisten(prop::sample::Index, usize),
+}
+
+const NAMES: [&str; 8] = ["a", "b", "b/1", "b/2", "b/2/x", "c/1", "é", "é/1"];
+const MASKS: [&str; 6] = ["*", "b/*", "?", "b/[12]", "é*", "zzz*"];
+
+fn step() -> impl Strategy<Value = Step> {
+    let who = any::<prop::sample::Index>;
+    prop_oneof![
+        2 => (0usize..4, 0u32..3).prop_map(|(user, worker)| Step::Connect { user, worker }),
+        1 => who().prop_map(Step::Disconnect),
+        6 => (who(), 0..NAMES.len()).prop_map(|(who, name)| Step::Join(who, name)),
+        3 => (who(), 0..NAMES.len()).prop_map(|(who, name)| Step::Leave(who, name)),
+        3 => (who(), 0..MASKS.len()).prop_map(|(who, mask)| Step::Listen(who, mask)),
+        2 => (who(), 0..MASKS.len()).prop_map(|(who, mask)| Step::Unlisten(who, mask)),
+    ]
+}
+
+/// User 0 is nobody: anonymous connections are not the same user as one another.
+fn user_name(user: usize) -> Option<&'static str> {
+    [None, Some("anna"), Some("mark"), Some("ines")][user]
+}
+
+fn check(membership: &Membership<()>, model: &Model) -> Result<(), TestCaseError> {
+    prop_assert_eq!(membership.connection_count(), model.users.len());
+    prop_assert_eq!(membership.group_count(), model.groups.len());
+    for target in NAMES.iter().chain(&MASKS).map(|text| Target::parse(text, true).expect("a valid target")) {
+        let (heard, workers) = model.heard(&target);
+        let exists = matches!(target, Target::Mask(_)) || model.groups.contains_key(target.as_str());
+        let route = membership.route(&target, |_| true);
+        prop_assert_eq!(route.is_some(), exists);
+        let route = route.unwrap_or_default();
+        let concerned: BTreeSet<_> =
+            (0..).zip(&route.workers).filter(|(_, is)| **is).map(|(worker, _)| worker).collect();
+        prop_assert_eq!(concerned, workers);
+        // Whoever goes through the audiences in order finds each receiver first under the model's name.
+        let mut found = BTreeMap::new();
+        for (audience, name) in &route.audiences {
+            let hearers = membership.groups.iter().map(|(_, group)| &group.hearers);
+            let hearers = hearers.chain(membership.listened.iter().map(|(_, listened)| &listened.hearers));
+            for id in hearers.filter(|hearers| hearers.audience == *audience).flat_map(|hearers| &hearers.connections) {
+                found.entry(*id).or_insert_with(|| name.to_string());
+            }
+        }
+        prop_assert_eq!(&found, &heard);
+        let groups = model.groups.keys().filter(|name| target.matches(name)).count();
+        prop_assert_eq!(membership.count(&target, |_| true), (groups, heard.len()));
+    }
+    for (name, members) in &model.groups {
+        let page = membership.members(name, None, 100).expect("the group exists");
+        let ids: Vec<_> = page.items.iter().map(|entry| entry.connection.id).collect();
+        prop_assert_eq!(&ids, &members.iter().copied().collect::<Vec<_>>());
+        let listeners = model.listening_to(name).difference(members).count();
+        prop_assert_eq!(membership.listeners(name), listeners);
+    }
+    for id in model.users.keys() {
+        let own: Vec<_> =
+            model.groups.iter().filter(|(_, members)| members.contains(id)).map(|(name, _)| group(name)).collect();
+        prop_assert_eq!(membership.groups_of(*id), own);
+    }
+    Ok(())
+}
+
+proptest! {
+    // Each step is followed by every question there is; 2,000 cases have passed by hand.
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn the_membership_says_what_plain_sets_say(steps in prop::collection::vec(step(), 1..80)) {
+        let mut membership = Membership::new(LIMITS, []);
+        let (mut model, mut strangers) = (Model::default(), 0);
+        for step in steps {
+            let ids: Vec<_> = model.users.keys().copied().collect();
+            if ids.is_empty() && !matches!(step, Step::Connect { .. }) {
+                continue;
+            }
+            match step {
+                Step::Connect { user, worker } => {
+                    let entry = entry(user_name(user), worker);
+                    // Anonymous connections have nobody in common.
+                    strangers += 1;
+                    let user = if user == 0 { 100 + strangers } else { user };
+                    model.users.insert(entry.connection.id, (user, worker));
+                    membership.connect(entry);
+                }
+                Step::Disconnect(who) => {
+                    let id = *who.get(&ids);
+                    let gone = membership.disconnect(id).expect("it is connected");
+                    let mut expected = Vec::new();
+                    for (name, members) in &mut model.groups {
+                        if members.remove(&id) {
+                            expected.push((name.clone(), members.len()));
+                        }
+                    }
+                    let left: Vec<_> = gone.left.iter().map(|change| (change.group.to_string(), change.members)).collect();
+                    prop_assert_eq!(left, expected);
+                    for change in &gone.left {
+                        let members = &model.groups[change.group.as_str()];
+                        prop_assert_eq!(change.alone_of_user, !model.others_of_user(id, members));
+                    }
+                    prop_assert_eq!(gone.audiences.len(), gone.left.len() + Model::joined(&model.masks, id));
+                    model.masks.values_mut().for_each(|listeners| { listeners.remove(&id); });
+                    model.users.remove(&id);
+                    prop_assert!(membership.disconnect(id).is_none());
+                }
+                Step::Join(who, name) => {
+                    let (id, name) = (*who.get(&ids), NAMES[name]);
+                    let members = model.groups.get(name).cloned().unwrap_or_default();
+                    let expected = match () {
+                        () if members.contains(&id) => Ok(None),
+                        () if Model::joined(&model.groups, id) >= LIMITS.groups_per_connection => Err(JoinError::TooManyGroups),
+                        () if members.is_empty() && model.groups.len() >= LIMITS.groups_per_hub => Err(JoinError::HubFull),
+                        () => Ok(Some((members.len() + 1, !model.others_of_user(id, &members)))),
+                    };
+                    let joined = membership.join(id, &group(name));
+                    let joined = joined.map(|change| change.map(|change| (change.members, change.alone_of_user)));
+                    prop_assert_eq!(&joined, &expected);
+                    if let Ok(Some(_)) = joined {
+                        model.groups.entry(name.to_owned()).or_default().insert(id);
+                    }
+                }
+                Step::Leave(who, name) => {
+                    let (id, name) = (*who.get(&ids), NAMES[name]);
+                    let was = model.groups.get_mut(name).is_some_and(|members| members.remove(&id));
+                    let left = membership.leave(id, name);
+                    prop_assert_eq!(left.is_some(), was);
+                    if let Some(change) = left {
+                        let members = &model.groups[name];
+                        prop_assert_eq!(change.members, members.len());
+                        prop_assert_eq!(change.alone_of_user, !model.others_of_user(id, members));
+                    }
+                }
+                Step::Listen(who, text) => {
+                    let (id, text) = (*who.get(&ids), MASKS[text]);
+                    let listens = model.masks.get(text).is_some_and(|listeners| listeners.contains(&id));
+                    let full = Model::joined(&model.masks, id) >= LIMITS.masks_per_connection;
+                    let listened = membership.listen(id, &mask(text)).map(|audience| audience.is_some());
+                    let expected = if listens { Ok(false) } else if full { Err(JoinError::TooManyMasks) } else { Ok(true) };
+                    prop_assert_eq!(listened, expected);
+                    if listened == Ok(true) {
+                        model.masks.entry(text.to_owned()).or_default().insert(id);
+                    }
+                }
+                Step::Unlisten(who, text) => {
+                    let (id, text) = (*who.get(&ids), MASKS[text]);
+                    let was = model.masks.get_mut(text).is_some_and(|listeners| listeners.remove(&id));
+                    prop_assert_eq!(membership.unlisten(id, &mask(text)).is_some(), was);
+                }
+            }
+            model.drop_empty();
+            check(&membership, &model)?;
+        }
+        // Nothing is left behind when everybody is gone.
+        for id in model.users.keys() {
+            membership.disconnect(*id);
+        }
+        prop_assert!(membership.groups.is_empty() && membership.listened.is_empty() && membership.users.is_empty());
+        prop_assert_eq!(membership.group_count(), 0);
+    }
+}
+
+#[test]
+fn a_declared_group_exists_without_members_and_after_its_last() {
+    let mut membership = Membership::new(LIMITS, [group("accounting")]);
+    let target = Target::Group(group("accounting"));
+    assert_eq!(membership.route(&target, |_| true).map(|route| (route.groups, route.audiences.len())), Some((1, 0)));
+    let ines = entry(Some("ines"), 0);
+    let id = ines.connection.id;
+    membership.connect(ines);
+    assert!(matches!(membership.join(id, &group("accounting")), Ok(Some(_))));
+    membership.disconnect(id);
+    assert!(membership.has_group("accounting"));
+    assert_eq!(membership.group_count(), 1);
+}
+
+#[test]
+fn a_mask_goes_only_to_the_groups_that_the_sender_may_send_to() {
+    let mut membership = Membership::new(LIMITS, [group("sales/asia"), group("sales/europe")]);
+    let mark = entry(None, 0);
+    let id = mark.connection.id;
+    membership.connect(mark);
+    for name in ["sales/asia", "sales/europe"] {
+        assert!(matches!(membership.join(id, &group(name)), Ok(Some(_))));
+    }
+    let route = membership.route(&Target::Mask(mask("sales/*")), |name| name == "sales/europe").unwrap_or_default();
+    let names: Vec<_> = route.audiences.iter().map(|(_, name)| name.as_str()).collect();
+    assert_eq!(names, ["sales/europe"]);
+}
+
+#[test]
+fn pages_of_members_follow_one_another_without_gap_or_repeat() {
+    let limits = MembershipLimits { groups_per_connection: 1, masks_per_connection: 0, groups_per_hub: 1 };
+    let mut membership = Membership::new(limits, []);
+    for _ in 0..25 {
+        let one = entry(None, 0);
+        let id = one.connection.id;
+        membership.connect(one);
+        assert!(matches!(membership.join(id, &group("all")), Ok(Some(_))));
+    }
+    let (mut seen, mut after) = (BTreeSet::new(), None);
+    loop {
+        let page = membership.members("all", after, 10).expect("the group exists");
+        seen.extend(page.items.iter().map(|entry| entry.connection.id));
+        after = page.items.last().map(|entry| entry.connection.id);
+        if !page.more {
+            break;
+        }
+        assert_eq!(page.items.len(), 10);
+    }
+    assert_eq!(seen.len(), 25);
+}

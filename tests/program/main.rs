@@ -1,0 +1,11 @@
+//! The program as a person at a terminal meets it: the real binary, each test in a folder of its own.
+
+#![expect(clippy::disallowed_methods, reason = "these tests watch a process from outside; there is no worker to block")]
+
+mod client;
+mod configuration;
+mod process;
+mod secrets;
+mod shutdown;
+mod start;
+mod users;

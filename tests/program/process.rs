@@ -1,0 +1,214 @@
+//! The program itself as a child process in a folder of its own, and what it prints.
+
+#![allow(dead_code, reason = "each test binary uses its part")]
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, sleep};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+/// How long anything may take that should happen at once; long, because the machine may be busy.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A working directory for the program, with or without a configuration in it.
+pub struct Workplace {
+    dir: TempDir,
+    environment: Vec<(String, String)>,
+}
+
+impl Workplace {
+    /// An empty folder: no configuration, no store.
+    pub fn empty() -> Self {
+        Workplace { dir: tempfile::tempdir().unwrap(), environment: Vec::new() }
+    }
+
+    /// A folder with this text as `config.yaml`.
+    pub fn with_config(text: &str) -> Self {
+        let workplace = Workplace::empty();
+        std::fs::write(workplace.path().join("config.yaml"), text).unwrap();
+        workplace
+    }
+
+    /// A folder with the repository's own `config.yaml`, which defines the demo.
+    pub fn demo() -> Self {
+        Workplace::with_config(include_str!("../../config.yaml"))
+    }
+
+    /// The same with a variable in the environment of everything that runs there.
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    pub fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_folkmoot"));
+        let inherited = std::env::vars().filter(|(name, _)| name == "PATH" || name.starts_with("LLVM_PROFILE"));
+        command.env_clear().envs(inherited).envs(self.environment.iter().cloned());
+        command.args(arguments).current_dir(self.path()).stdin(Stdio::null());
+        command
+    }
+
+    /// Runs a command to its end.
+    pub fn run(&self, arguments: &[&str]) -> Output {
+        self.run_with_input(arguments, "")
+    }
+
+    /// Runs a command to its end with something on its standard input.
+    pub fn run_with_input(&self, arguments: &[&str], input: &str) -> Output {
+        let mut command = self.command(arguments);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        // A command that fails early does not read it.
+        let _: std::io::Result<()> = child.stdin.take().unwrap().write_all(input.as_bytes());
+        child.wait_with_output().unwrap()
+    }
+
+    /// Runs a command that must succeed and returns what it printed.
+    pub fn ok(&self, arguments: &[&str], input: &str) -> String {
+        let output = self.run_with_input(arguments, input);
+        assert!(output.status.success(), "{arguments:?} failed: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// Adds a user of the store.
+    pub fn add_user(&self, login: &str, password: &str, more: &[&str]) {
+        self.ok(&[&["user", "add", login, "--password-stdin"], more].concat(), password);
+    }
+
+    /// Starts the server on a free port and waits until it is ready.
+    pub fn serve(&self, arguments: &[&str]) -> Program {
+        Program::start(self.command(&[&["--set", "server.port=0"], arguments].concat()))
+    }
+
+    /// Starts the server exactly so.
+    pub fn serve_plainly(&self, arguments: &[&str]) -> Program {
+        Program::start(self.command(arguments))
+    }
+}
+
+/// A server that runs; killed when dropped.
+pub struct Program {
+    child: Child,
+    pub address: SocketAddr,
+    printed: Arc<Mutex<String>>,
+    greeting: String,
+}
+
+impl Program {
+    fn start(mut command: Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let printed = Arc::default();
+        let lines = follow(child.stdout.take().unwrap(), &printed);
+        follow(child.stderr.take().unwrap(), &printed);
+        let mut greeting = String::new();
+        let deadline = Instant::now() + PATIENCE;
+        let address = loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let Ok(line) = lines.recv_timeout(left) else {
+                let _: std::io::Result<()> = child.kill();
+                panic!("the program did not start:\n{}", printed.lock().unwrap());
+            };
+            greeting = greeting + &line + "\n";
+            if let Some((_, rest)) = line.split_once("ws://") {
+                break rest.split('/').next().unwrap().parse().unwrap();
+            }
+        };
+        // The rest of the greeting is printed in one go.
+        while let Ok(line) = lines.recv_timeout(Duration::from_millis(200)) {
+            greeting = greeting + &line + "\n";
+        }
+        Program { child, address, printed, greeting }
+    }
+
+    /// What it printed for the person who started it.
+    pub fn greeting(&self) -> &str {
+        &self.greeting
+    }
+
+    /// Everything it printed and logged so far.
+    pub fn printed(&self) -> String {
+        self.printed.lock().unwrap().clone()
+    }
+
+    /// Waits until it has printed or logged this.
+    pub fn wait_for(&self, text: &str) {
+        eventually(&format!("'{text}' in the log"), || self.printed().contains(text));
+    }
+
+    /// Sends it a signal by name.
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("sh").arg("-c").arg(format!("kill -{name} {}", self.child.id())).status();
+        assert!(sent.unwrap().success(), "SIG{name} could not be sent");
+    }
+
+    /// Waits for its end.
+    pub fn wait(&mut self) -> ExitStatus {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            assert!(Instant::now() < deadline, "the program does not end:\n{}", self.printed());
+            sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// How much of its memory is resident, in bytes.
+    pub fn resident_bytes(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+    }
+
+    /// How many threads it has.
+    pub fn threads(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap().count()
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _: std::io::Result<()> = self.child.kill();
+        let _: std::io::Result<ExitStatus> = self.child.wait();
+        if thread::panicking() {
+            let printed = self.printed();
+            let from = printed.len().saturating_sub(4000);
+            eprintln!("--- the program printed\n{}", String::from_utf8_lossy(&printed.as_bytes()[from..]));
+        }
+    }
+}
+
+fn follow(source: impl Read + Send + 'static, printed: &Arc<Mutex<String>>) -> Receiver<String> {
+    let (sender, lines) = channel();
+    let printed = printed.clone();
+    thread::spawn(move || {
+        for line in BufReader::new(source).lines().map_while(Result::ok) {
+            let mut printed = printed.lock().unwrap();
+            printed.push_str(&line);
+            printed.push('\n');
+            drop(printed);
+            // Nobody waits for lines any more once the server is ready.
+            let _: Result<(), _> = sender.send(line);
+        }
+    });
+    lines
+}
+
+/// Waits until something holds, and fails when it does not in time.
+pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !holds() {
+        assert!(Instant::now() < deadline, "it never came to this: {what}");
+        sleep(Duration::from_millis(10));
+    }
+}
