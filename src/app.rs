@@ -14,7 +14,6 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use actix::Arbiter;
 use actix_http::body::MessageBody;
 use actix_http::{Request, Response};
 use actix_server::ServerHandle;
@@ -346,12 +345,10 @@ fn hub_opener<U: UserData>(config: &Config, hooks: Option<HookCalls<U>>, metrics
         let settings = config.hubs.hub(name);
         let hub = Hub::open(registry_settings(&config, name, settings), config.fanout.window_bytes, metrics.clone());
         if settings.announcements.enabled {
-            let arbiter = Arbiter::new();
             let announcements = settings.announcements.clone();
             let fields = config.users.public_fields.clone();
             let queue = config.hooks.queue;
-            let announcer =
-                Announcer::launch(&arbiter.handle(), hub.clone(), announcements, fields, queue, metrics.clone());
+            let announcer = Announcer::launch(hub.clone(), announcements, fields, queue, metrics.clone());
             hub.registry().do_send(ListenToHub(announcer.recipient()));
         }
         if let Some(hooks) = &hooks {

@@ -267,7 +267,8 @@ impl Slots {
         let HeartbeatSettings { ping_interval, pong_timeout } = self.heartbeat;
         let member = self.slots.get_mut(slot as usize)?;
         let heard = member.link.heard();
-        let Some(pinged) = member.pinged.filter(|pinged| heard <= *pinged) else {
+        // Heard in the millisecond of the ping is its answer: whoever was heard shortly before it is not pinged.
+        let Some(pinged) = member.pinged.filter(|pinged| heard < *pinged) else {
             member.overdue = false;
             member.pinged = None;
             if heard.after(ping_interval) > now {

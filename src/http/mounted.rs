@@ -8,18 +8,17 @@ use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 
 use super::admission::Handshake;
+use super::routes::WEB_SOCKET_PATHS;
 use super::upgrade::Worker;
 use super::{Problem, Services};
 use crate::transport::body;
 use crate::user::UserData;
 
-/// The WebSocket paths. What stands before them is the scope that they are configured in.
-const PATHS: [&str; 4] = ["/ws", "/client", "/client/", "/client/hubs/{hub}"];
-
 /// Adds the WebSocket routes to an `App` or a scope, on the thread that will serve it.
 pub fn configure<U: UserData>(services: Arc<Services<U>>, config: &mut ServiceConfig) {
     let worker = Rc::new(Worker::new(services));
-    for path in PATHS {
+    for path in WEB_SOCKET_PATHS {
+        // What stands before it is the scope that the routes are configured in.
         let literal = path.split('{').next().unwrap_or(path);
         let worker = worker.clone();
         // Every method: admission answers those that are no handshake as on our own listener.

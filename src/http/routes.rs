@@ -11,6 +11,9 @@ use futures_util::future::Either;
 use super::{Problem, Services, health, login, metrics};
 use crate::user::UserData;
 
+/// Where WebSockets are. Handshakes do not come by these routes on the server's own listener.
+pub(super) const WEB_SOCKET_PATHS: [&str; 4] = ["/ws", "/client", "/client/", "/client/hubs/{hub}"];
+
 /// The routes `/health`, `/ready`, `/metrics` and `/auth/token`; cheap to clone, to be configured into any `App`.
 ///
 /// They answer 503 until the server that gave them out has started.
@@ -58,6 +61,9 @@ impl<U: UserData> Routes<U> {
                     .route(web::post().to(token))
                     .route(web::method(Method::OPTIONS).to(preflight)),
             );
+        for path in WEB_SOCKET_PATHS {
+            config.service(web::resource(path).to(not_a_handshake));
+        }
     }
 
     fn with<F: Future<Output = Result<HttpResponse, Problem>>>(
@@ -69,6 +75,11 @@ impl<U: UserData> Routes<U> {
             None => Either::Right(ready(Err(Problem::unavailable("The server has not started yet.")))),
         }
     }
+}
+
+/// Somebody looks at the address of a WebSocket with a browser, say.
+async fn not_a_handshake() -> Result<HttpResponse, Problem> {
+    Err(Problem::bad_request("Here is a WebSocket; the request has no 'Upgrade: websocket'."))
 }
 
 impl<U: UserData> Clone for Routes<U> {

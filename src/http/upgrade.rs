@@ -188,8 +188,9 @@ async fn refuse<Io: Upgradable>(mut framed: Framed<Io, Codec>, problem: &Problem
         response.insert_header(header);
     }
     let response = response.finish().drop_body();
-    framed.send(Message::Item((response, BodySize::Sized(body.len() as u64)))).await?;
-    framed.send(Message::Chunk(Some(body))).await?;
+    // In one write: some clients show of a refusal only what comes together with its head.
+    framed.feed(Message::Item((response, BodySize::Sized(body.len() as u64)))).await?;
+    framed.feed(Message::Chunk(Some(body))).await?;
     framed.send(Message::Chunk(None)).await?;
     framed.into_parts().io.shutdown().await
 }

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
+use socket2::{Domain, SockRef, Socket, Type};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::handshake::HandshakeError;
 use tokio_tungstenite::tungstenite::{Error, Message, WebSocket, client};
@@ -35,6 +36,14 @@ pub struct Client {
 }
 
 impl Client {
+    /// As [`connect`](Client::connect), but with so little room for what is not read that the server soon notices.
+    pub fn connect_with_small_buffer(address: SocketAddr, login: &str, password: &str) -> Self {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        socket.set_recv_buffer_size(4096).unwrap();
+        socket.connect(&address.into()).unwrap();
+        Client::try_connect_over(socket.into(), "/ws", &[("Authorization", &basic(login, password))]).unwrap()
+    }
+
     /// Connects and takes the `connected` frame, which must be the first.
     pub fn connect(address: SocketAddr, login: &str, password: &str) -> Self {
         Client::try_connect(address, &[("Authorization", &basic(login, password))])
@@ -48,7 +57,12 @@ impl Client {
 
     /// The same on any path.
     pub fn try_connect_to(address: SocketAddr, path: &str, headers: &[(&str, &str)]) -> Result<Self, u16> {
-        let stream = TcpStream::connect(address).unwrap();
+        Client::try_connect_over(TcpStream::connect(address).unwrap(), path, headers)
+    }
+
+    /// The same over a socket that is open already.
+    pub fn try_connect_over(stream: TcpStream, path: &str, headers: &[(&str, &str)]) -> Result<Self, u16> {
+        let address = stream.peer_addr().unwrap();
         stream.set_nodelay(true).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
@@ -87,19 +101,21 @@ impl Client {
         if let Some(frame) = self.waiting.pop_front() {
             return Some(Heard::Frame(frame));
         }
-        self.socket.get_ref().set_read_timeout(Some(patience)).unwrap();
-        let heard = self.try_read();
-        self.socket.get_ref().set_read_timeout(Some(PATIENCE)).unwrap();
-        heard
+        self.try_read(patience)
     }
 
     fn read(&mut self) -> Heard {
-        self.try_read().expect("nothing was heard in time")
+        self.try_read(PATIENCE).expect("nothing was heard in time")
     }
 
-    fn try_read(&mut self) -> Option<Heard> {
+    fn try_read(&mut self, patience: Duration) -> Option<Heard> {
+        let deadline = Instant::now() + patience;
         loop {
+            // Pings come in between, and do not count.
+            let left = deadline.saturating_duration_since(Instant::now());
+            self.socket.get_ref().set_read_timeout(Some(left.max(Duration::from_millis(1)))).unwrap();
             return match self.socket.read() {
+                Ok(Message::Ping(_) | Message::Pong(_)) if left.is_zero() => None,
                 Ok(Message::Text(text)) => Some(Heard::Frame(serde_json::from_str(&text).unwrap())),
                 Ok(Message::Close(Some(close))) => {
                     let closed = Heard::Closed(close.code.into(), close.reason.to_string());
@@ -159,13 +175,22 @@ impl Client {
     /// Ends the connection by a reset, as a machine does that loses its network.
     pub fn abort(self) {
         let stream = self.socket.get_ref().try_clone().unwrap();
-        socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
+        SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
     }
 }
 
 /// A text to a group, as a client publishes it.
 pub fn publish(group: &str, text: &str) -> Value {
     json!({ "type": "sendToGroup", "group": group, "dataType": "text", "data": text })
+}
+
+/// A text frame as a client writes it, for those who write without a [`Client`].
+pub fn text_frame(text: &str) -> Vec<u8> {
+    let length = u16::try_from(text.len()).unwrap();
+    assert!(length > 125, "shorter ones have another header");
+    // FIN and text; masked, the length in the next two bytes; a mask of zeros leaves the text as it is.
+    let [high, low] = length.to_be_bytes();
+    [&[0x81, 0x80 | 126, high, low, 0, 0, 0, 0], text.as_bytes()].concat()
 }
 
 /// The value of an `Authorization` header.

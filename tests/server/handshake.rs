@@ -5,6 +5,7 @@ use crate::support::{SUBPROTOCOL, Setup, Wire, basic, client_frame, handshake_of
 on_both_transports! {
     the_first_supported_subprotocol_is_chosen,
     a_client_that_offers_only_unknown_subprotocols_is_a_raw_one,
+    a_request_that_asks_for_no_websocket_is_told_what_is_missing,
 }
 
 async fn the_first_supported_subprotocol_is_chosen(setup: Setup) {
@@ -27,6 +28,15 @@ async fn a_client_that_offers_only_unknown_subprotocols_is_a_raw_one(setup: Setu
     assert_eq!((answer.status, answer.header("sec-websocket-protocol")), (101, None), "{}", answer.head);
     // Its own message, and no greeting before it.
     assert_eq!(wire.next_text().await, "bare");
+}
+
+async fn a_request_that_asks_for_no_websocket_is_told_what_is_missing(setup: Setup) {
+    let server = setup.start().await;
+    for path in ["/ws", "/client?hub=chat", "/client/?hub=chat", "/client/hubs/chat"] {
+        let answer = server.http("GET", path, &[], "").await;
+        assert_eq!(answer.status, 400, "{path}");
+        assert!(answer.json()["detail"].as_str().unwrap().contains("Upgrade"), "{}", answer.body);
+    }
 }
 
 #[tokio::test]

@@ -47,7 +47,6 @@ async fn every_path_to_a_hub_leads_there_whatever_the_case_of_its_name(setup: Se
         ("/ws/", 404),
         ("/client/hubs/chat/x", 404),
         ("/clients/hubs/chat", 404),
-        ("/client/hubs/", 400),
         ("/client/hubs/9lives", 400),
         ("/client/hubs/a%2Fb", 400),
         ("/client/hubs/%FF", 400),
@@ -57,6 +56,12 @@ async fn every_path_to_a_hub_leads_there_whatever_the_case_of_its_name(setup: Se
     ] {
         entering(&server, "insider", path).refused(status).await;
     }
+}
+
+#[tokio::test]
+async fn the_path_of_a_hub_without_a_name_is_a_bad_request() {
+    let server = with_insider(Setup::new()).start().await;
+    entering(&server, "insider", "/client/hubs/").refused(400).await;
 }
 
 async fn hubs_do_not_hear_one_another(setup: Setup) {

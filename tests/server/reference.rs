@@ -130,7 +130,9 @@ async fn a_disconnect_removes_the_connection_from_all_groups_by_itself(setup: Se
     for group in ["lunch", "Sales"] {
         anna.join(group).await;
     }
-    anna.drain().await;
+    for group in ["sales/europe", "lunch", "Sales"] {
+        anna.expect_message(group, "Anna has logged in.").await;
+    }
     for end in ["a close frame", "no close frame", "a violation of the protocol"] {
         let mut mark = server.demo(1).await;
         for group in ["lunch", "sales/europe"] {

@@ -180,7 +180,7 @@ impl<U: UserData> TestServer<U> {
     pub async fn run<T: Send + 'static>(&self, job: impl FnOnce(&Started<U>) -> T + Send + 'static) -> T {
         let (done, answer) = oneshot::channel();
         let job: Job<U> = Box::new(move |running| drop(done.send(job(running))));
-        self.jobs.as_ref().unwrap().send(job).ok().expect("the server has ended");
+        assert!(self.jobs.as_ref().unwrap().send(job).is_ok(), "the server has ended");
         answer.await.unwrap()
     }
 

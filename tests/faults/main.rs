@@ -1,0 +1,18 @@
+//! What happens when peers vanish, stall or flood, hooks misbehave and servers stop: whoever is not to blame notices
+//! nothing, nothing is left behind, and nothing grows.
+
+#[path = "../program/client.rs"]
+mod client;
+mod endings;
+mod floods;
+mod hooks;
+#[path = "../program/process.rs"]
+mod process;
+mod stalls;
+mod vanished;
+
+/// Lets this process and its children open more files than the usual 1,024.
+fn open_many_files() {
+    let limit = rlimit::increase_nofile_limit(8192).unwrap();
+    assert!(limit >= 4096, "these tests need 4096 open files, and the system allows {limit} (ulimit -Hn)");
+}
