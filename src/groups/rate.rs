@@ -47,4 +47,16 @@ mod tests {
         assert!(!rate.take(at(5), 1, 100));
         assert!(rate.take(at(12), 1, 100));
     }
+
+    #[test]
+    fn taking_nothing_costs_nothing_and_tells_who_is_in_debt() {
+        let mut rate = Rate::default();
+        let at = Duration::from_secs;
+        for _ in 0..10 {
+            assert!(rate.take(at(1), 0, 100));
+        }
+        assert!(rate.take(at(1), 1000, 100));
+        assert!(!rate.take(at(5), 0, 100));
+        assert!(rate.take(at(12), 0, 100));
+    }
 }

@@ -150,11 +150,14 @@ impl<U: UserData> GroupRegistry<U> {
 
     /// Charges a mask's cost to its sender: as many names as share its literal prefix are about to be looked at.
     fn pay_for_scan(&mut self, id: ConnectionId, mask: &Mask) -> Result<(), Refusal> {
-        let per_second = self.settings.mask_scan_per_second;
-        // Bounded, so that measuring costs no more than what is allowed.
-        let names = self.membership.names_with_prefix(mask.literal_prefix(), per_second);
+        let (per_second, now) = (self.settings.mask_scan_per_second, Moment::now().since_start());
         let Some(entry) = self.membership.get_mut(id) else { return Ok(()) };
-        if entry.scans.take(Moment::now().since_start(), names, per_second) {
+        // Asked before anything is measured: a refusal must not cost what is refused.
+        if entry.scans.take(now, 0, per_second) {
+            // Bounded, so that measuring costs no more than what is allowed.
+            let names = self.membership.names_with_prefix(mask.literal_prefix(), per_second);
+            let Some(entry) = self.membership.get_mut(id) else { return Ok(()) };
+            entry.scans.take(now, names, per_second);
             return Ok(());
         }
         Err(Refusal::new(

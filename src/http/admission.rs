@@ -28,7 +28,7 @@ use crate::ids::{ConnectionId, GroupName, HubName, NameError, Target, UserId};
 use crate::protocol::Subprotocol;
 use crate::session::RawMode;
 use crate::user::{User, UserData};
-use crate::users::UserRecord;
+use crate::users::{LoginError, UserRecord};
 
 /// The head of a WebSocket handshake.
 #[derive(Debug, Clone, Copy)]
@@ -279,12 +279,16 @@ async fn of_basic<U: UserData>(
             LoginAttempt { hub: hub.clone(), login: login.clone(), password, address: Some(client.address()) };
         let unavailable = |_| Problem::unavailable("The login could not be checked; try again in a moment.");
         let (answer, attempt) = hooks.authenticate(attempt).await.map_err(unavailable)?;
-        match answer {
-            Authentication::Undecided => password = attempt.password,
-            Authentication::Accepted(identity) => return Ok(of_identity(services, identity, hub, config)),
-            Authentication::Denied => {
-                services.metrics.auth_failures.increment(1);
-                return Err(Problem::unauthorized("The login or the password is wrong."));
+        let verdict = match answer {
+            Authentication::Undecided => None,
+            Authentication::Accepted(identity) => Some(Ok(identity)),
+            Authentication::Denied => Some(Err(LoginError::Denied)),
+        };
+        match verdict {
+            None => password = attempt.password,
+            Some(verdict) => {
+                let identity = services.limited(&login, client, verdict)?;
+                return Ok(of_identity(services, identity, hub, config));
             }
         }
     }

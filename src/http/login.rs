@@ -94,9 +94,12 @@ fn base_url<U: UserData>(
 fn read_login(request: &HttpRequest, body: &Bytes) -> Result<(BasicCredentials, Option<String>), Problem> {
     let query = url::form_urlencoded::parse(request.query_string().as_bytes());
     let mut hub = query.filter(|(name, _)| name == "hub").last().map(|(_, hub)| hub.into_owned());
-    // Only what a header says: a token in the query proves no password.
-    if let Credential::Basic(basic) = Credential::of_request(request.headers(), None)? {
-        return Ok((basic, hub));
+    // Only what a header says: a token in the query proves no password. A header that is there and wrong is refused, and
+    // the form is not looked at.
+    match Credential::of_request(request.headers(), None)? {
+        Credential::Basic(basic) => return Ok((basic, hub)),
+        Credential::Token(_) => return Err(Problem::unauthorized("A token cannot be exchanged; send HTTP Basic.")),
+        Credential::Anonymous => {}
     }
     let form = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let is_form = form.is_some_and(|value| {

@@ -13,7 +13,7 @@ use super::{Problem, Seats};
 use crate::auth::host::{BaseUrl, OwnNames};
 use crate::auth::origin::OriginPolicy;
 use crate::auth::peer::{ClientAddress, TrustedProxies};
-use crate::auth::throttle::LoginThrottle;
+use crate::auth::throttle::{LoginThrottle, Verdict};
 use crate::auth::token::Tokens;
 use crate::config::Config;
 use crate::groups::{Fanouts, Hubs};
@@ -117,13 +117,41 @@ impl<U: UserData> Services<U> {
             }
             Err(error) => error,
         };
-        match &denied {
+        Err(self.refused(login, client, denied))
+    }
+
+    /// Holds the verdict of an `authenticate` hook to the limits of failed logins.
+    ///
+    /// Beyond them a right password is refused like a wrong one, or whoever guesses would still be told.
+    ///
+    /// # Errors
+    /// A [`Problem`] for the client.
+    pub fn limited<T>(
+        &self,
+        login: &str,
+        client: &ClientAddress,
+        verdict: Result<T, LoginError>,
+    ) -> Result<T, Problem> {
+        let (address, now) = (client.address(), Instant::now());
+        if let Verdict::Refuse { retry_after } = self.throttle.check(address, login, now) {
+            return Err(self.refused(login, client, LoginError::Throttled { retry_after }));
+        }
+        match &verdict {
+            Ok(_) => self.throttle.succeeded(address, login),
+            Err(_) => self.throttle.failed(address, login, now),
+        }
+        verdict.map_err(|error| self.refused(login, client, error))
+    }
+
+    /// Counts and logs a login that was refused.
+    fn refused(&self, login: &str, client: &ClientAddress, why: LoginError) -> Problem {
+        match &why {
             LoginError::Denied => self.metrics.auth_failures.increment(1),
             LoginError::Throttled { .. } => self.metrics.auth_throttled.increment(1),
             LoginError::Busy | LoginError::Unavailable(_) => {}
         }
-        log::info!("user.id" = login, address:% = client.address(), reason:% = denied; "a login was refused");
-        Err(denied.into())
+        log::info!("user.id" = login, address:% = client.address(), reason:% = why; "a login was refused");
+        why.into()
     }
 
     /// The store user of this login, as the store has it now.

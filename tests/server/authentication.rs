@@ -136,6 +136,18 @@ async fn an_authenticate_hook_decides_before_the_store(setup: Setup) {
 }
 
 #[tokio::test]
+async fn who_guesses_at_an_authenticate_hook_is_limited_too() {
+    let setup = Setup::new().config(|config| config.auth.failures.login_address_per_minute = 2);
+    let server = setup.start_with(|config| Server::new(config).hooks(Doorman)).await;
+    for _ in 0..2 {
+        server.handshake().basic("user-2", "password-2").refused(401).await;
+    }
+    server.handshake().basic("user-2", "password-2").refused(429).await;
+    assert_eq!(server.metric("folkmoot_auth_throttled_total").await, 1.0);
+    server.connect("visitor", "open sesame").await;
+}
+
+#[tokio::test]
 async fn too_many_failed_logins_from_one_address_are_answered_429() {
     let setup = Setup::new().config(|config| {
         config.server.trusted_proxies = vec!["127.0.0.1/32".parse().unwrap()];

@@ -63,6 +63,9 @@ async fn on_a_loopback_bind_a_foreign_host_is_refused(setup: Setup) {
         let handshake = server.handshake().header("host", &host).basic("user-1", "password-1");
         let login = [("Host", host.as_str()), ("Authorization", &basic("user-1", "password-1"))];
         let token = crate::support::http(server.address, "POST", "/auth/token", &login, "").await;
+        let metrics = crate::support::http(server.address, "GET", "/metrics", &login[..1], "").await;
+        let ready = crate::support::http(server.address, "GET", "/ready", &login[..1], "").await;
+        assert_eq!((metrics.status == 200, ready.json().get("store").is_some()), (welcome, welcome), "{host}");
         if welcome {
             handshake.connect().await.unwrap();
             assert_eq!(token.status, 200, "{host}");

@@ -132,6 +132,11 @@ async fn a_login_is_exchanged_for_a_token_of_the_store_user(setup: Setup) {
         (vec![(form.0, form.1.to_owned())], "login=user-1"),
         (vec![], "login=user-1&password=password-1"),
         (vec![], ""),
+        // A wrong credential is no reason to look at the next one.
+        (
+            vec![("Authorization", "Bearer x".to_owned()), (form.0, form.1.to_owned())],
+            "login=user-1&password=password-1",
+        ),
     ] {
         let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
         let answer = server.http("POST", "/auth/token", &headers, body).await;
