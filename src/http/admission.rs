@@ -45,6 +45,8 @@ pub struct Handshake<'a> {
     pub headers: &'a HeaderMap,
     /// The socket's other end.
     pub peer: Option<SocketAddr>,
+    /// Whether the socket is under TLS.
+    pub tls: bool,
 }
 
 /// A connection that may begin.
@@ -95,7 +97,7 @@ pub async fn admit<U: UserData>(
         return Err(Problem::unavailable("The server is going away; try another node, or again later."));
     }
     let config = services.config.hubs.hub(&hub).clone();
-    let client = services.client(handshake.peer, handshake.headers);
+    let client = services.client(handshake.peer, handshake.tls, handshake.headers);
     services.origins.check_host(handshake.headers)?;
     let raw = raw_mode(handshake.query, &config)?;
 

@@ -30,7 +30,7 @@ pub(super) async fn ready<U: UserData>(services: Arc<Services<U>>, request: Http
     };
     let ready = store && !draining;
     let mut response = if ready { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
-    let client = services.client(request.peer_addr(), request.headers());
+    let client = services.client_of(&request);
     // Nor a page whose name was made to mean this machine (DNS rebinding).
     match services.may_read(&client) && services.origins.check_host(request.headers()).is_ok() {
         true => response.json(json!({ "ready": ready, "draining": draining, "store": store })),

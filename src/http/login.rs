@@ -30,7 +30,7 @@ pub(super) async fn token<U: UserData>(
     if services.is_draining() {
         return Err(Problem::unavailable("The server is going away; try another node, or again later."));
     }
-    let client = services.client(request.peer_addr(), request.headers());
+    let client = services.client_of(&request);
     services.origins.check_host(request.headers())?;
     services.origins.check_origin(request.headers(), &client, CredentialKind::Ambient)?;
     let (basic, hub) = read_login(&request, &body)?;

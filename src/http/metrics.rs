@@ -14,7 +14,7 @@ pub(super) async fn metrics<U: UserData>(
     services: Arc<Services<U>>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
-    let client = services.client(request.peer_addr(), request.headers());
+    let client = services.client_of(&request);
     services.origins.check_host(request.headers())?;
     if !services.may_read(&client) {
         let Credential::Token(token) = Credential::of_request(request.headers(), None)? else {

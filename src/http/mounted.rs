@@ -43,6 +43,7 @@ async fn connect<U: UserData>(
         query: request.uri().query(),
         headers: request.headers(),
         peer: request.peer_addr(),
+        tls: request.app_config().secure(),
     };
     let (admission, seat) = worker.decide(handshake).await?;
     check_payload(request)?;

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use actix_http::header::HeaderMap;
+use actix_web::HttpRequest;
 use tokio::runtime::Handle;
 use zeroize::Zeroizing;
 
@@ -74,11 +75,16 @@ impl<U: UserData> Services<U> {
         self.draining.load(Ordering::Acquire)
     }
 
-    /// The client at the other end of a request.
-    pub fn client(&self, peer: Option<std::net::SocketAddr>, headers: &HeaderMap) -> ClientAddress {
+    /// The client at the other end of an ordinary request. Only a foreign listener may be under TLS.
+    pub fn client_of(&self, request: &HttpRequest) -> ClientAddress {
+        self.client(request.peer_addr(), request.app_config().secure(), request.headers())
+    }
+
+    /// The client at the other end of a request, which came over TLS or not.
+    pub fn client(&self, peer: Option<std::net::SocketAddr>, tls: bool, headers: &HeaderMap) -> ClientAddress {
         // Without a peer address (a foreign listener may have none) nobody is taken for loopback.
         let peer = peer.map_or(std::net::IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
-        ClientAddress::of_request(peer, false, headers, &self.proxies)
+        ClientAddress::of_request(peer, tls, headers, &self.proxies)
     }
 
     /// The names under which this request may mean this server.

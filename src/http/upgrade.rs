@@ -158,6 +158,7 @@ async fn upgrade<U: UserData, Io: Upgradable>(
         query: head.uri.query(),
         headers: &head.headers,
         peer: head.peer_addr,
+        tls: false,
     };
     let decided = match head.method {
         Method::CONNECT => Err(Problem::bad_request("This is not a proxy.")),

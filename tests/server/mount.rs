@@ -4,7 +4,13 @@
 
 use std::time::Duration;
 
-use folkmoot::HubName;
+use actix_http::ConnectionType;
+use actix_http::test::TestRequest;
+use actix_service::{IntoServiceFactory, Service, ServiceFactory, map_config};
+use actix_web::App;
+use actix_web::dev::AppConfig;
+use folkmoot::config::Config;
+use folkmoot::{HubName, Server};
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
 
@@ -149,6 +155,37 @@ async fn a_mounted_server_says_goodbye_before_it_ends() {
     drop((mark, raw));
     ended.await.unwrap();
     assert!(tokio::net::TcpStream::connect(address).await.is_err());
+}
+
+/// No socket: the request goes straight into an `App` that is told that its listener is under TLS.
+#[actix_web::test]
+async fn under_tls_a_page_of_the_same_host_without_tls_is_foreign() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = Config::default();
+    config.data_dir = folder.path().into();
+    config.hubs.settings.anonymous = true;
+    let mount = Server::new(config).without_store().mount().await.unwrap();
+    for (tls, origin, status) in
+        [(true, "https://localhost", 101), (true, "http://localhost", 403), (false, "http://localhost", 101)]
+    {
+        let mounted = mount.clone();
+        let app = App::new().configure(move |config| mounted.configure(config)).into_factory();
+        let address = ([127, 0, 0, 1], 443).into();
+        let listener = AppConfig::__priv_test_new(tls, "localhost".into(), address);
+        let app = map_config(app, move |_| listener.clone()).new_service(()).await.unwrap();
+        let mut request = TestRequest::with_uri("/ws")
+            .insert_header(("host", "localhost"))
+            .insert_header(("origin", origin))
+            .insert_header(("upgrade", "websocket"))
+            .insert_header(("connection", "upgrade"))
+            .insert_header(("sec-websocket-version", "13"))
+            .insert_header(("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="))
+            .finish();
+        request.head_mut().set_connection_type(ConnectionType::Upgrade);
+        let response = app.call(request).await.unwrap();
+        assert_eq!(response.status().as_u16(), status, "{tls} {origin}");
+    }
+    mount.stop().await;
 }
 
 #[tokio::test]
