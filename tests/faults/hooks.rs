@@ -167,11 +167,11 @@ impl Bystanders {
     /// A message from one to the other, with its ack; must not take long.
     fn talk(&mut self) {
         self.said += 1;
+        let text = self.said.to_string();
         let ((), took) = timed(|| {
-            let ack = self.speaker.ask(publish("bystanders", &self.said.to_string()), self.said);
+            let ack = self.speaker.ask(publish("bystanders", &text), self.said);
             assert_eq!(ack["success"], true, "{ack}");
-            let said = self.said.to_string();
-            while self.listener.frame()["data"].as_str() != Some(&said) {}
+            while self.listener.frame()["data"] != text.as_str() {}
         });
         assert!(took < UNHARMED, "the bystanders waited for {took:?}");
     }
