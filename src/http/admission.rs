@@ -155,6 +155,11 @@ fn check_handshake(handshake: Handshake<'_>) -> Result<(), Problem> {
     if !has_token(header::CONNECTION, "upgrade") {
         return Err(Problem::bad_request("The request has no 'Connection: Upgrade'."));
     }
+    // What a proxy takes for a body must not become frames of a session here.
+    let has_body = headers.get_all(header::CONTENT_LENGTH).any(|length| length != "0");
+    if has_body || headers.contains_key(header::TRANSFER_ENCODING) {
+        return Err(Problem::bad_request("A WebSocket handshake has no body."));
+    }
     if headers.get(header::SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
         return Err(Problem::new(StatusCode::UPGRADE_REQUIRED, "Only WebSocket version 13 is spoken here."));
     }

@@ -204,3 +204,14 @@ async fn demo_users_are_seeded_into_an_embedded_database_that_was_just_made() {
     let server = Setup::empty().start().await;
     server.handshake().basic("user-1", "password-1").refused(401).await;
 }
+
+#[tokio::test]
+async fn of_two_passwords_none_counts_and_of_two_tokens_the_last() {
+    let server = Setup::new().start().await;
+    let (mark, anna) = (basic("user-1", "password-1"), basic("user-2", "password-2"));
+    let request = handshake_of(server.address).replace(&mark, &format!("{mark}\r\nAuthorization: {anna}"));
+    assert_eq!(Wire::refused(server.address, &request).await.status, 401);
+    let token = || server.token();
+    server.handshake().token("wrong").token(token()).connect().await.unwrap();
+    server.handshake().token(token()).token("wrong").refused(401).await;
+}

@@ -123,3 +123,34 @@ async fn more_connections_than_allowed_are_refused_until_one_ends() {
     tokio::time::timeout(crate::support::DEADLINE, ended).await.unwrap();
     server.demo(3).await;
 }
+
+#[tokio::test]
+async fn a_connection_may_have_been_used_for_something_else_before() {
+    let server = Setup::new().start().await;
+    let health = format!("GET /health HTTP/1.1\r\nHost: {}\r\n\r\n", server.address);
+    let both = health + &handshake_of(server.address);
+    let (answer, mut wire) = Wire::upgrade(server.address, &both, &client_frame(0x89, b"early")).await;
+    assert_eq!((answer.status, answer.header("content-length")), (200, Some("3")));
+    let mut rest = wire.read(3).await;
+    assert_eq!(rest, b"ok\n");
+    rest.clear();
+    while !rest.ends_with(b"\r\n\r\n") {
+        rest.extend(wire.read(1).await);
+    }
+    assert!(rest.starts_with(b"HTTP/1.1 101 "));
+    let frames = [wire.next().await.unwrap(), wire.next().await.unwrap()];
+    let pong = frames.iter().find(|frame| frame.first == 0x8a).expect("the early ping is not answered");
+    assert_eq!(pong.payload, b"early");
+}
+
+#[tokio::test]
+async fn a_handshake_with_a_body_does_not_smuggle_frames_into_a_session() {
+    let server = Setup::new().start().await;
+    let frame = client_frame(0x89, b"smuggled");
+    for line in [format!("Content-Length: {}", frame.len()), "Transfer-Encoding: chunked".to_owned()] {
+        let text =
+            handshake_of(server.address).replacen("Upgrade: websocket", &format!("Upgrade: websocket\r\n{line}"), 1);
+        let (answer, _wire) = Wire::upgrade(server.address, &text, &frame).await;
+        assert_eq!(answer.status, 400, "{line}: {}", answer.head);
+    }
+}

@@ -1,6 +1,7 @@
 //! What members hear of a publish, and what its publisher is told.
 
 use serde_json::{Value, json};
+use tokio_tungstenite::tungstenite::Message;
 
 use crate::support::{Setup, on_both_transports, text_to};
 
@@ -12,6 +13,7 @@ on_both_transports! {
     an_ack_id_that_succeeded_is_a_duplicate_and_one_that_failed_is_not,
     an_event_that_nobody_handles_is_not_found,
     a_ping_is_answered_by_a_pong,
+    the_largest_messages_arrive_whatever_is_added_to_them,
 }
 
 async fn a_message_to_a_group_reaches_its_members_and_nobody_else(setup: Setup) {
@@ -120,6 +122,31 @@ async fn a_ping_is_answered_by_a_pong(setup: Setup) {
     let mut mark = server.demo(1).await;
     mark.send_json(json!({"type": "ping"})).await;
     mark.expect(json!({"type": "pong"})).await;
+}
+
+async fn the_largest_messages_arrive_whatever_is_added_to_them(setup: Setup) {
+    let limit = 64 * 1024;
+    let server = setup
+        .config(|config| {
+            config.limits.max_frame_bytes = limit;
+            config.limits.max_message_bytes = limit;
+            config.limits.outbound_bytes = limit;
+            config.fanout.window_bytes = limit;
+        })
+        .start()
+        .await;
+    let (mut mark, mut raw) = (server.demo(1).await, server.raw(1).await);
+    let overhead = text_to("Sales", "").to_string().len();
+    let text = "x".repeat(limit - overhead);
+    for _ in 0..3 {
+        mark.send_json(text_to("Sales", &text)).await;
+        mark.expect_message("Sales", text.as_str()).await;
+        assert_eq!(raw.next_text().await, text);
+        // In base64 it is a third larger.
+        raw.send(Message::binary(vec![0; limit])).await;
+        assert_eq!(raw.next().await, Message::binary(vec![0; limit]));
+        assert_eq!(mark.next_json().await["data"].as_str().unwrap().len(), limit.div_ceil(3) * 4);
+    }
 }
 
 #[tokio::test]

@@ -61,6 +61,7 @@ async fn a_token_that_proves_nothing_is_refused(setup: Setup) {
         other_algorithm.to_string(),
         format!("{}.", unsigned.rsplit_once('.').unwrap().0),
         unsigned,
+        "".into(),
         "x".into(),
         "..".into(),
     ] {

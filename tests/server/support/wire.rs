@@ -96,6 +96,13 @@ impl Wire {
         self.stream.write_all(bytes).await.unwrap();
     }
 
+    /// So many bytes.
+    pub async fn read(&mut self, count: usize) -> Vec<u8> {
+        let mut bytes = vec![0; count];
+        timeout(DEADLINE, self.stream.read_exact(&mut bytes)).await.expect("nothing came").unwrap();
+        bytes
+    }
+
     /// The next frame; `None` when the server has closed the connection.
     pub async fn next(&mut self) -> Option<WireFrame> {
         let read = async {
