@@ -1,6 +1,7 @@
 # What .ci/run and .ci/nightly share: steps that are timed and counted, what they install, a throw-away PostgreSQL.
 # shellcheck shell=bash
 
+# shellcheck disable=SC2034 # for the scripts that read this file
 CARGO_DENY_VERSION=0.20.2
 
 export CARGO_INCREMENTAL=0 CARGO_TERM_COLOR=never DEBIAN_FRONTEND=noninteractive

@@ -14,7 +14,6 @@
 
 use std::borrow::Cow;
 use std::error::Error;
-use std::sync::Arc;
 
 use folkmoot::config::{Config, RawClients};
 use folkmoot::messages::Refusal;
@@ -63,13 +62,8 @@ impl Hooks<Employee> for Departments {
     /// `OnServerAuthentication`: `Connection.Data := oUser`.
     async fn authenticate(&self, attempt: &LoginAttempt) -> Authentication<Employee> {
         let Some(employee) = employee(&attempt.login, &attempt.password) else { return Authentication::Denied };
-        let user_id = UserId::parse(&attempt.login).ok();
-        Authentication::Accepted(Identity {
-            user_id,
-            user: Some(Arc::new(employee)),
-            roles: Vec::new(),
-            groups: Vec::new(),
-        })
+        let Ok(user_id) = UserId::parse(&attempt.login) else { return Authentication::Denied };
+        Authentication::Accepted(Identity::new(user_id, employee))
     }
 
     /// `OnServerConnect`: `Server.Groups.Add(Department, Connection)`, as often as need be. The join rule

@@ -157,7 +157,22 @@ impl<U: UserData> Server<U> {
     /// Serves an `App` of yours, with any routes and middleware, beside the WebSocket on the same port.
     ///
     /// WebSocket routes of that `App` are unreachable, because every request for an upgrade goes to Folkmoot; mount
-    /// Folkmoot into an `HttpServer` of your own where you need both.
+    /// Folkmoot into an `HttpServer` of your own where you need both. The server's own routes are there only where you
+    /// configure them:
+    ///
+    /// ```
+    /// use actix_web::{App, web};
+    /// use folkmoot::{Server, config::Config};
+    ///
+    /// let server = Server::new(Config::default());
+    /// let routes = server.routes();
+    /// let server = server.app(move || {
+    ///     let routes = routes.clone();
+    ///     App::new()
+    ///         .route("/hello", web::get().to(async || "Hello from the application."))
+    ///         .service(web::scope("/folkmoot").configure(move |config| routes.configure(config)))
+    /// });
+    /// ```
     pub fn app<F, I, S, B>(mut self, factory: F) -> Self
     where
         F: Fn() -> I + Send + Clone + 'static,

@@ -15,6 +15,20 @@ use crate::protocol::Data;
 use crate::user::UserData;
 
 /// A hub, as hooks and handlers get it; cheap to clone, usable from any thread.
+///
+/// ```
+/// use folkmoot::messages::{Receiver, Refusal};
+/// use folkmoot::{ConnectionId, Data, GroupName, Hub, Target, User};
+///
+/// async fn notices(hub: &Hub<User>, newcomer: ConnectionId) -> Result<(), Refusal> {
+///     let everybody = Target::parse("*", true).expect("a mask");
+///     hub.broadcast(everybody, Data::text("Hello All Members.")).await?;
+///     let accounting = GroupName::parse("accounting", true).expect("a name");
+///     hub.broadcast_to(accounting, Data::text("Hello Accounting Members.")).await?;
+///     hub.send(Receiver::Connection(newcomer), Data::text("Only for you.")).await?;
+///     Ok(())
+/// }
+/// ```
 pub struct Hub<U: UserData>(Arc<Inner<U>>);
 
 struct Inner<U: UserData> {
@@ -25,7 +39,7 @@ struct Inner<U: UserData> {
 
 impl<U: UserData> Hub<U> {
     /// Starts the registry of a hub on an arbiter of its own. Must be called where an actix `System` runs.
-    pub fn open(settings: RegistrySettings, window_bytes: usize, metrics: Metrics) -> Self {
+    pub(crate) fn open(settings: RegistrySettings, window_bytes: usize, metrics: Metrics) -> Self {
         let name = settings.hub.clone();
         let registry =
             GroupRegistry::start_in_arbiter(&Arbiter::new().handle(), |_| GroupRegistry::new(settings, metrics));

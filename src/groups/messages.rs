@@ -1,6 +1,22 @@
 //! What one can say to a [`GroupRegistry`](super::GroupRegistry).
 //!
-//! Each message names what it does in the imperative; its reply type stands right under the derive.
+//! Each message names what it does in the imperative; its reply type stands right under the derive. They are sent to
+//! [`Hub::registry`](crate::Hub::registry), from any thread:
+//!
+//! ```
+//! use folkmoot::messages::{Join, Members, Refusal};
+//! use folkmoot::{ConnectionId, GroupName, Hub, Target, User};
+//!
+//! async fn welcome(hub: &Hub<User>, id: ConnectionId, group: GroupName) -> Result<usize, actix::MailboxError> {
+//!     let join = Join { connection: id, target: Target::Group(group.clone()) };
+//!     let joined: Result<(), Refusal> = hub.registry().send(join).await?;
+//!     if joined.is_err() {
+//!         return Ok(0);
+//!     }
+//!     let page = hub.registry().send(Members::new(group, 10)).await?;
+//!     Ok(page.map_or(0, |page| page.members.len()))
+//! }
+//! ```
 
 use std::borrow::Cow;
 use std::fmt;
@@ -188,6 +204,13 @@ pub struct Members<U: 'static> {
     pub limit: usize,
     /// Names the user-data type of the hub.
     pub user: std::marker::PhantomData<U>,
+}
+
+impl<U: 'static> Members<U> {
+    /// The first page.
+    pub fn new(group: GroupName, limit: usize) -> Self {
+        Members { group, after: None, limit, user: std::marker::PhantomData }
+    }
 }
 
 /// The answer to [`Members`].

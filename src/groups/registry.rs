@@ -47,7 +47,35 @@ const STATUS_OF_PANIC: i32 = 70;
 /// The only writer of a hub's membership.
 ///
 /// Extend it by a message of your own and `impl Handler<YourMessage> for GroupRegistry<U>`: the methods below are what
-/// such a handler needs.
+/// such a handler needs. It runs between two other messages of the hub, so it must not block; what it knows of members
+/// holds until it returns. A handler that panics ends the process: without its registry a hub is dead.
+///
+/// ```
+/// use folkmoot::{Data, GroupName, GroupRegistry, Target, User};
+///
+/// /// Moves everybody from one group to another, and tells how many those were.
+/// #[derive(actix::Message)]
+/// #[rtype(result = "usize")]
+/// struct MoveAll {
+///     from: GroupName,
+///     to: GroupName,
+/// }
+///
+/// impl actix::Handler<MoveAll> for GroupRegistry<User> {
+///     type Result = usize;
+///
+///     fn handle(&mut self, message: MoveAll, _: &mut Self::Context) -> usize {
+///         let members = self.members(&message.from);
+///         for member in &members {
+///             self.leave(member.id, message.from.as_str());
+///             // Refused only where the member has reached the limit of groups.
+///             let _ = self.join(member.id, &message.to);
+///         }
+///         self.broadcast(&Target::Group(message.to), Data::text("Some people have moved in."));
+///         members.len()
+///     }
+/// }
+/// ```
 pub struct GroupRegistry<U: UserData> {
     pub(super) settings: RegistrySettings,
     pub(super) membership: Membership<U>,
@@ -58,7 +86,7 @@ pub struct GroupRegistry<U: UserData> {
 
 impl<U: UserData> GroupRegistry<U> {
     /// An empty hub that nobody listens to.
-    pub fn new(settings: RegistrySettings, metrics: Metrics) -> Self {
+    pub(crate) fn new(settings: RegistrySettings, metrics: Metrics) -> Self {
         let membership = Membership::new(settings.limits, settings.declared_groups.iter().cloned());
         metrics.groups.increment(membership.group_count() as f64);
         GroupRegistry { settings, membership, metrics, workers: Vec::new(), listeners: Vec::new() }

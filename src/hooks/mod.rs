@@ -50,7 +50,27 @@ pub struct Identity<U> {
     pub groups: Vec<GroupName>,
 }
 
+impl<U> Identity<U> {
+    /// A user who has the hub's default roles and is put into the groups of its join rules.
+    pub fn new(user_id: UserId, user: U) -> Self {
+        Identity { user_id: Some(user_id), user: Some(Arc::new(user)), roles: Vec::new(), groups: Vec::new() }
+    }
+}
+
 /// What a hook says to a login.
+///
+/// ```
+/// use folkmoot::{Authentication, Identity, LoginAttempt, Role, User, UserId};
+///
+/// fn check(attempt: &LoginAttempt) -> Authentication<User> {
+///     if attempt.login != "user-1" || *attempt.password != "password-1" {
+///         return Authentication::Denied;
+///     }
+///     let user = User { username: Some("Mark".into()), department: Some("Sales".into()), ..User::default() };
+///     let user_id = UserId::parse(&attempt.login).expect("'user-1' is a valid id");
+///     Authentication::Accepted(Identity { roles: vec![Role::SendToGroup(None)], ..Identity::new(user_id, user) })
+/// }
+/// ```
 #[derive(Debug)]
 pub enum Authentication<U> {
     /// Not this hook's business: the user store decides.

@@ -137,6 +137,7 @@ async fn what_cannot_be_understood_is_a_bad_request_and_without_an_ack_id_the_en
         json!({"type": "sendToGroup", "group": "Sales", "data": 1, "noEcho": "yes"}),
         json!({"type": "sendToGroup", "group": "Sales", "data": 1, "metadata": {"a": 1}}),
         json!({"type": "sendToGroup", "group": 7, "data": 1}),
+        json!({"type": "sendToGroup", "group": "Sales", "data": 1, "ttlSeconds": 301}),
         json!({"type": "event", "event": "1st", "data": 1}),
         json!({"type": "joinGroup"}),
     ] {

@@ -11,6 +11,7 @@ use crate::support::{Client, Setup, TestServer, on_both_transports, text_to};
 on_both_transports! {
     every_connection_hears_what_the_model_says,
     under_concurrent_publishers_all_members_hear_one_order,
+    connected_is_the_first_frame_however_busy_the_group_is,
 }
 
 const CLIENTS: usize = 5;
@@ -208,4 +209,26 @@ async fn under_concurrent_publishers_all_members_hear_one_order(setup: Setup) {
     for client in &mut clients {
         client.drain().await;
     }
+}
+
+async fn connected_is_the_first_frame_however_busy_the_group_is(setup: Setup) {
+    let server = setup.announcing().start().await;
+    let (mut mark, mut anna) = (server.demo(1).await, server.demo(2).await);
+    anna.join("S*").await;
+    let publishing = async {
+        for _ in 0..40 {
+            for target in ["Sales", "*", "S*"] {
+                mark.publish(target, "busy").await;
+            }
+            mark.drain().await;
+        }
+    };
+    let connecting = async {
+        for _ in 0..20 {
+            // The client insists on `connected` as its first frame.
+            let newcomer = server.demo(1).await;
+            assert_eq!(newcomer.greeting["groups"], json!(["Sales"]));
+        }
+    };
+    futures_util::future::join(publishing, connecting).await;
 }

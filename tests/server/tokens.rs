@@ -172,3 +172,21 @@ async fn a_login_asks_for_the_token_of_a_hub_that_it_may_enter() {
     assert_eq!(ask("user-1", "password-1", "other").await.status, 403);
     assert_eq!(ask("insider", PASSWORD, "no%20hub").await.status, 400);
 }
+
+#[tokio::test]
+async fn while_keys_rotate_tokens_under_both_are_accepted_and_the_first_signs() {
+    let new_key = "the key that comes after the one before it";
+    let setup = Setup::new().config(|config| config.auth.access_keys.insert(0, new_key.parse().unwrap()));
+    let server = setup.start().await;
+    server.handshake().token(server.token()).connect().await.unwrap();
+    server.handshake().token(server.token().signed_with(new_key)).connect().await.unwrap();
+    let answer = server.http("POST", "/auth/token", &[("Authorization", &basic("user-1", "password-1"))], "").await;
+    let issued = answer.json()["token"].as_str().unwrap().to_owned();
+    drop(server);
+    let only_new = Setup::new().config(|config| config.auth.access_keys = vec![new_key.parse().unwrap()]);
+    let server = only_new.start().await;
+    server.handshake().token(server.token()).refused(401).await;
+    // Made for another port, so only the audience is wrong: the signature is looked at first.
+    let refused = server.handshake().token(issued).refused(401).await;
+    assert!(!refused.body.contains("signed"), "{}", refused.body);
+}

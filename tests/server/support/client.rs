@@ -123,6 +123,8 @@ pub struct Client {
     socket: WebSocketStream<TcpStream>,
     /// What came before an ack that was waited for.
     stash: VecDeque<Value>,
+    /// What a raw client heard before it was known to be connected.
+    early: VecDeque<Message>,
     next_ack_id: u64,
     /// The subprotocol that the server chose.
     pub subprotocol: Option<String>,
@@ -133,13 +135,27 @@ pub struct Client {
 impl Client {
     async fn greeted(socket: WebSocketStream<TcpStream>, subprotocol: Option<String>) -> Self {
         // Far from the ids that tests choose themselves.
-        let (stash, next_ack_id) = (VecDeque::new(), 1 << 32);
-        let mut client = Client { socket, stash, next_ack_id, subprotocol, greeting: Value::Null };
+        let (stash, early, next_ack_id) = (VecDeque::new(), VecDeque::new(), 1 << 32);
+        let mut client = Client { socket, stash, early, next_ack_id, subprotocol, greeting: Value::Null };
         if client.subprotocol.is_some() {
             client.greeting = client.next_json().await;
             assert_eq!(client.greeting["event"], "connected", "{}", client.greeting);
+        } else {
+            client.wait_until_known().await;
         }
         client
+    }
+
+    /// A raw client gets no greeting, and the registry may learn of it after others' messages. Its session, which
+    /// answers a ping, begins when the registry has been told.
+    async fn wait_until_known(&mut self) {
+        self.send(Message::Ping("known?".into())).await;
+        loop {
+            match self.next_from_socket().await {
+                Message::Pong(_) => return,
+                message => self.early.push_back(message),
+            }
+        }
     }
 
     /// The connection's id.
@@ -165,7 +181,10 @@ impl Client {
     /// The next WebSocket message, heartbeats aside.
     pub async fn next(&mut self) -> Message {
         assert!(self.stash.is_empty(), "read these first: {:?}", self.stash);
-        self.next_from_socket().await
+        match self.early.pop_front() {
+            Some(message) => message,
+            None => self.next_from_socket().await,
+        }
     }
 
     async fn next_from_socket(&mut self) -> Message {

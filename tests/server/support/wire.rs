@@ -126,6 +126,8 @@ impl Wire {
         let frame = self.next().await.expect("there was no close frame");
         let (found, reason) = frame.close();
         assert_eq!(found, code, "{reason}");
+        // A server that mounts us waits a second for a peer that does not.
+        self.stream.shutdown().await.unwrap();
         assert_eq!(self.next().await, None);
         reason.to_owned()
     }

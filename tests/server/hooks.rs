@@ -1,0 +1,90 @@
+//! The caller's hooks at the points of a connection's life.
+
+use std::sync::Arc;
+
+use folkmoot::{Connecting, Hooks, Hub, Incoming, Server, User, Verdict};
+use serde_json::json;
+
+use crate::support::{Setup, group, on_both_transports};
+
+on_both_transports! {
+    a_connect_hook_refuses_with_its_sentence,
+    a_connect_hook_changes_user_data_roles_and_groups,
+    a_hook_that_panics_refuses_and_harms_nobody_else,
+    duplicates_are_not_shown_to_hooks,
+}
+
+/// Lets people in as it likes.
+struct Gate;
+
+impl Hooks<User> for Gate {
+    async fn connect(&self, connecting: &mut Connecting<User>) -> Result<(), String> {
+        match connecting.connection.user_id.as_ref().map(|id| id.as_str()) {
+            Some("user-2") => Err("Not on Mondays.".into()),
+            Some("user-3") => panic!("a hook of somebody else's"),
+            Some("user-4") => {
+                let nickname = User { username: Some("Inesita".into()), ..User::default() };
+                connecting.connection.user = Some(Arc::new(nickname));
+                connecting.roles.clear();
+                connecting.groups = vec![group("b"), group("a"), group("b")];
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    async fn message(&self, _: &Hub<User>, incoming: &Incoming<User>) -> Verdict {
+        assert_ne!(incoming.data.payload().as_ref(), b"boom");
+        Verdict::Handled
+    }
+}
+
+async fn a_connect_hook_refuses_with_its_sentence(setup: Setup) {
+    let server = setup.start_with(|config| Server::new(config).hooks(Gate)).await;
+    let refused = server.handshake().basic("user-2", "password-2").refused(403).await;
+    assert!(refused.body.contains("Not on Mondays."), "{}", refused.body);
+    server.demo(1).await;
+}
+
+async fn a_connect_hook_changes_user_data_roles_and_groups(setup: Setup) {
+    let server = setup.start_with(|config| Server::new(config).hooks(Gate)).await;
+    let mut ines = server.demo(4).await;
+    assert_eq!(ines.greeting["user"], json!({"username": "Inesita"}));
+    assert_eq!(ines.greeting["groups"], json!(["b", "a"]));
+    ines.ask_refused(json!({"type": "joinGroup", "group": "c"}), "Forbidden").await;
+    let listed = ines.ask_ok(json!({"type": "listMembers", "group": "a"})).await;
+    assert_eq!(listed["members"][0]["user"], json!({"username": "Inesita"}));
+}
+
+async fn a_hook_that_panics_refuses_and_harms_nobody_else(setup: Setup) {
+    let server = setup.start_with(|config| Server::new(config).hooks(Gate)).await;
+    let mut mark = server.demo(1).await;
+    server.handshake().basic("user-3", "password-3").refused(503).await;
+    let boom = json!({"type": "event", "event": "x", "dataType": "text", "data": "boom"});
+    mark.ask_refused(boom, "InternalServerError").await;
+    mark.ask_ok(json!({"type": "event", "event": "x", "dataType": "text", "data": "fine"})).await;
+    assert_eq!(server.metric("folkmoot_hook_failures_total").await, 2.0);
+}
+
+/// Counts what it sees.
+struct Counter(Arc<std::sync::atomic::AtomicUsize>);
+
+impl Hooks<User> for Counter {
+    async fn message(&self, _: &Hub<User>, _: &Incoming<User>) -> Verdict {
+        self.0.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        Verdict::Allow
+    }
+}
+
+async fn duplicates_are_not_shown_to_hooks(setup: Setup) {
+    let seen = Arc::default();
+    let counter = Counter(Arc::clone(&seen));
+    let server = setup.start_with(|config| Server::new(config).hooks(counter)).await;
+    let mut mark = server.demo(1).await;
+    for (success, count) in [(true, 1), (false, 1), (false, 1)] {
+        mark.send_json(json!({"type": "sendToGroup", "group": "Sales", "data": 1, "ackId": 7, "noEcho": true})).await;
+        assert_eq!(mark.ack_of(7).await["success"], success);
+        assert_eq!(seen.load(std::sync::atomic::Ordering::SeqCst), count);
+    }
+    mark.expect_silence().await;
+}
