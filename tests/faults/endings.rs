@@ -1,5 +1,7 @@
 //! Ends in the middle of something.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -8,7 +10,7 @@ use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 use crate::client::{Client, Heard, publish};
-use crate::process::Workplace;
+use crate::process::{Workplace, eventually};
 
 #[test]
 fn nothing_that_was_acked_is_lost_when_the_server_stops() {
@@ -19,6 +21,8 @@ fn nothing_that_was_acked_is_lost_when_the_server_stops() {
     let mut reader = Client::connect(server.address, "user-3", "password-3");
     reader.join("news", 1);
 
+    let under_way = Arc::new(AtomicU64::new(0));
+    let progress = under_way.clone();
     let publishing = thread::spawn(move || {
         let (mut acked, mut number) = (0_u64, 0_u64);
         loop {
@@ -36,17 +40,17 @@ fn nothing_that_was_acked_is_lost_when_the_server_stops() {
                 Heard::Frame(frame) if frame["type"] == "ack" => {
                     assert_eq!(frame["success"], true, "{frame}");
                     acked = frame["ackId"].as_u64().unwrap();
+                    progress.store(acked, Ordering::Relaxed);
                 }
                 Heard::Frame(_) => {}
                 end => return (acked, end),
             }
         }
     });
-    thread::sleep(Duration::from_millis(300));
+    eventually("it is in the middle of publishing", || under_way.load(Ordering::Relaxed) > 16);
     server.signal("TERM");
     let (acked, end) = publishing.join().unwrap();
     assert!(matches!(&end, Heard::Closed(1001, reason) if reason.contains("retry_after_ms=")), "{end:?}");
-    assert!(acked > 16, "it was in the middle of publishing");
     let (frames, end) = reader.rest();
     assert!(matches!(end, Heard::Closed(1001, _)), "{end:?}");
     let heard: Vec<u64> =

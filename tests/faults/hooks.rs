@@ -170,7 +170,8 @@ impl Bystanders {
         let ((), took) = timed(|| {
             let ack = self.speaker.ask(publish("bystanders", &self.said.to_string()), self.said);
             assert_eq!(ack["success"], true, "{ack}");
-            while self.listener.frame()["data"] != self.said.to_string() {}
+            let said = self.said.to_string();
+            while self.listener.frame()["data"].as_str() != Some(&said) {}
         });
         assert!(took < UNHARMED, "the bystanders waited for {took:?}");
     }

@@ -1,6 +1,8 @@
 //! What happens when peers vanish, stall or flood, hooks misbehave and servers stop: whoever is not to blame notices
 //! nothing, nothing is left behind, and nothing grows.
 
+#![expect(clippy::disallowed_methods, reason = "these tests watch a process from outside; there is no worker to block")]
+
 #[path = "../program/client.rs"]
 mod client;
 mod endings;
