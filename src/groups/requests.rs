@@ -141,6 +141,9 @@ impl<U: UserData> GroupRegistry<U> {
                 _ => Ok(()),
             };
         };
+        if mask.is_some() {
+            self.charge(id, route.audiences.len());
+        }
         let except = no_echo.then_some(place);
         let (permit, announcement) = (Some(permit), None);
         let publication = Publication { audiences: Vec::new(), mask, from, except, content, announcement, permit };
@@ -164,6 +167,15 @@ impl<U: UserData> GroupRegistry<U> {
             ErrorCode::LimitReached,
             "The masks of this connection match against more groups than allowed in a second; send fewer, or longer prefixes.",
         ))
+    }
+
+    /// Charges what the prefix did not tell: every group that matched, and every joined mask that hears it, is a piece of
+    /// work for the fan-outs too. Known only when it is done, so it has to be paid for before the next.
+    fn charge(&mut self, id: ConnectionId, units: usize) {
+        let per_second = self.settings.mask_scan_per_second;
+        if let Some(entry) = self.membership.get_mut(id) {
+            entry.scans.take(Moment::now().since_start(), units, per_second);
+        }
     }
 
     fn list_members(
@@ -228,6 +240,9 @@ impl<U: UserData> GroupRegistry<U> {
         }
         let Some(entry) = self.membership.get(id) else { return Ok(Map::new()) };
         let (groups, connections) = self.membership.count(target, |group| entry.permissions.may_send(group));
+        if matches!(target, Target::Mask(_)) {
+            self.charge(id, connections);
+        }
         Ok(fields([("connections", connections.into()), ("groups", groups.into())], None))
     }
 }

@@ -94,3 +94,19 @@ async fn masks_over_many_groups_are_charged_to_their_sender() {
     mark.publish("many/7", "cheap").await;
     anna.ask_ok(json!({"type": "countMembers", "mask": "many/49*"})).await;
 }
+
+#[tokio::test]
+async fn joined_masks_are_part_of_what_a_publish_to_a_mask_costs() {
+    let setup = Setup::new().config(|config| config.limits.mask_scan_per_second = 60);
+    let server = setup.start().await;
+    let (mut mark, mut anna) = (server.demo(1).await, server.demo(2).await);
+    for mask in ["many/*", "many/?*", "many/[0-9]*", "many/[!a]*", "many/[!b]*", "many/[!c]*"] {
+        anna.join(mask).await;
+    }
+    for number in 0..50 {
+        anna.join(&format!("many/{number}")).await;
+    }
+    // Fifty names, which alone would let a second publish pass, and three hundred and fifty audiences.
+    mark.ask_ok(text_to("many/*", "dear")).await;
+    mark.ask_refused(text_to("many/*", "dearer"), "LimitReached").await;
+}
