@@ -30,7 +30,7 @@ use crate::auth::origin::OriginPolicy;
 use crate::auth::peer::{TrustedProxies, TrustedProxyError};
 use crate::auth::throttle::{FailureLimit, LoginThrottle, ThrottleLimits};
 use crate::auth::token::Tokens;
-use crate::config::{Config, FailuresConfig, HubConfig};
+use crate::config::{Config, ConfigErrors, FailuresConfig, HubConfig};
 use crate::groups::messages::Listen as ListenToHub;
 use crate::groups::{
     EnterError, Fanouts, HeartbeatSettings, Hub, HubRules, Hubs, Lease, MembershipLimits, OpenHub, RegistrySettings,
@@ -46,6 +46,9 @@ use crate::users::{self, StoreError, UserStore, Verifier, VerifierOptions};
 /// Why a server did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
+    /// A setting is not valid. A configuration that was loaded is; one that was put together may not be.
+    #[error("the configuration is not valid: {0}")]
+    Config(#[from] ConfigErrors),
     /// The address cannot be listened on.
     #[error("cannot listen on {address}: {}", explain(.error))]
     Bind {
@@ -214,6 +217,7 @@ impl<U: UserData> Server<U> {
     /// Builds everything but the listener; `address` is where requests will come in.
     pub(crate) async fn build(self, address: SocketAddr) -> Result<(Arc<Services<U>>, HookThreads), StartError> {
         let Server { config, hooks, users, map_user, routes, listen: _ } = self;
+        config.validate_for::<U>()?;
         let metrics = Metrics::new();
         let keys: Vec<&str> = config.auth.access_keys.iter().map(|key| key.expose()).collect();
         let tokens = Tokens::new(&AccessKeys::load_or_generate(&keys, &config.data_dir)?, config.auth.clock_skew);
