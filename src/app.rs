@@ -38,10 +38,10 @@ use crate::groups::{
 use crate::hooks::announcements::Announcer;
 use crate::hooks::{AnyHooks, HookCalls, HookRunner, HookSettings, HookThreads, Hooks};
 use crate::http::{Routes, Seats, Services};
-use crate::ids::HubName;
+use crate::ids::{HubName, UserId};
 use crate::metrics::Metrics;
 use crate::user::{User, UserData};
-use crate::users::{self, StoreError, UserStore, Verifier, VerifierOptions};
+use crate::users::{self, DemoUser, StoreError, UserStore, Verifier, VerifierOptions};
 
 /// Why a server did not start.
 #[derive(Debug, thiserror::Error)]
@@ -300,6 +300,20 @@ impl<U: UserData> Running<U> {
         self.services.store.as_ref().map(|store| store.describe())
     }
 
+    /// The demo users that the store has, with the passwords that everybody knows.
+    pub(crate) async fn demo_users(&self) -> Vec<&'static DemoUser> {
+        let mut known = Vec::new();
+        let Some(store) = &self.services.store else { return known };
+        for user in &users::DEMO_USERS {
+            let Ok(login) = UserId::parse(user.login) else { continue };
+            // A store that fails right after the start is told by the logs; what is not known is not shown.
+            if matches!(store.find(&login).await, Ok(Some(found)) if found.record.demo && !found.record.disabled) {
+                known.push(user);
+            }
+        }
+        known
+    }
+
     /// How many connections are open.
     pub fn connections(&self) -> usize {
         self.services.seats.taken()
@@ -326,7 +340,7 @@ impl<U: UserData> Running<U> {
             drain::send_away(&self.services).await;
             handle.stop(false).await;
         }
-        drain::close_hubs(&self.services);
+        drain::close_hubs(&self.services).await;
         self.hook_threads.stop();
     }
 }

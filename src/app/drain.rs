@@ -49,9 +49,15 @@ pub async fn send_away<U: UserData>(services: &Arc<Services<U>>) {
     }
 }
 
-/// Ends the registries, behind everything that was sent to them.
-pub fn close_hubs<U: UserData>(services: &Services<U>) {
+/// Ends the registries, behind everything that was sent to them, and waits until the hooks were told of it all, for
+/// at most as long as one call of a hook may take.
+pub async fn close_hubs<U: UserData>(services: &Services<U>) {
     for hub in services.hubs.all() {
         hub.registry().do_send(Retire);
+    }
+    let Some(hooks) = &services.hooks else { return };
+    let deadline = Instant::now() + hooks.settings().timeout;
+    while hooks.runners().count() > 0 && Instant::now() < deadline {
+        sleep(LOOK).await;
     }
 }

@@ -114,7 +114,7 @@ impl<U: UserData> Mount<U> {
     pub async fn stop(&self) {
         drain::refuse_new(&self.services, None).await;
         drain::send_away(&self.services).await;
-        drain::close_hubs(&self.services);
+        drain::close_hubs(&self.services).await;
         self.hook_threads.stop();
     }
 }

@@ -7,14 +7,14 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::app::{Running, Server};
 use crate::config::Config;
-use crate::users::DEMO_USERS;
+use crate::users::DemoUser;
 
 /// Starts the server and returns when a signal has ended it. A second signal ends the process at once.
 pub(super) fn run(config: Config) -> anyhow::Result<()> {
     actix_rt::System::new().block_on(async {
         let mut signals = Signals::new().context("the signals of the system cannot be listened to")?;
         let running = Server::new(config.clone()).start().await?;
-        greet(&config, &running);
+        greet(&config, &running, &running.demo_users().await);
         let name = signals.next().await;
         log::info!(signal = name; "the server is going away; a second signal ends it at once");
         tokio::select! {
@@ -48,7 +48,7 @@ impl Signals {
 }
 
 /// Tells a person where to go next.
-fn greet(config: &Config, running: &Running) {
+fn greet(config: &Config, running: &Running, demo: &[&DemoUser]) {
     let address = reachable(running.address());
     let hub = &config.hubs.default;
     println!("folkmoot {} is ready", env!("CARGO_PKG_VERSION"));
@@ -57,13 +57,16 @@ fn greet(config: &Config, running: &Running) {
     if let Some(store) = running.store() {
         println!("  Users      {store}");
     }
-    if config.users.demo {
+    if !demo.is_empty() {
         let from = if config.auth.allow_demo_users { "FROM ANYWHERE" } else { "from this machine only" };
         println!("  WARNING: demo users with passwords that everybody knows may log in, {from}:");
-        for user in &DEMO_USERS {
+        for user in demo {
             println!("    {} / {}  {}, {}", user.login, user.password, user.username, user.department);
         }
-        println!("    Set users.demo to false and remove them (folkmoot user remove LOGIN) before others get here.");
+        println!(
+            "    Before others get here, set users.demo to false, and remove them or give them passwords of their own"
+        );
+        println!("    (folkmoot user remove LOGIN, folkmoot user passwd LOGIN).");
     }
 }
 

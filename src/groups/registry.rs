@@ -82,6 +82,8 @@ pub struct GroupRegistry<U: UserData> {
     pub(super) metrics: Metrics,
     workers: Vec<Option<Addr<Fanout>>>,
     listeners: Vec<Recipient<Event<U>>>,
+    /// A listener refused the last event.
+    listeners_behind: bool,
 }
 
 impl<U: UserData> GroupRegistry<U> {
@@ -89,7 +91,14 @@ impl<U: UserData> GroupRegistry<U> {
     pub(crate) fn new(settings: RegistrySettings, metrics: Metrics) -> Self {
         let membership = Membership::new(settings.limits, settings.declared_groups.iter().cloned());
         metrics.groups.increment(membership.group_count() as f64);
-        GroupRegistry { settings, membership, metrics, workers: Vec::new(), listeners: Vec::new() }
+        GroupRegistry {
+            settings,
+            membership,
+            metrics,
+            workers: Vec::new(),
+            listeners: Vec::new(),
+            listeners_behind: false,
+        }
     }
 
     /// The hub's name.
@@ -248,13 +257,17 @@ impl<U: UserData> GroupRegistry<U> {
         })));
     }
 
-    fn emit(&self, event: Event<U>) {
+    fn emit(&mut self, event: Event<U>) {
+        let mut refused = 0;
         for listener in &self.listeners {
-            if listener.try_send(event.clone()).is_err() {
-                self.metrics.hook_failures.increment(1);
-                log::warn!(hub:% = self.settings.hub; "a hook's queue is full; it was not told of an event");
-            }
+            refused += u64::from(listener.try_send(event.clone()).is_err());
         }
+        self.metrics.hook_failures.increment(refused);
+        // One line when it begins, not one for each event.
+        if refused > 0 && !self.listeners_behind {
+            log::warn!(hub:% = self.settings.hub; "a hook's queue is full; it is not told of events until it has room");
+        }
+        self.listeners_behind = refused > 0;
     }
 }
 
@@ -369,8 +382,7 @@ impl<U: UserData> Handler<Announce> for GroupRegistry<U> {
     type Result = ();
 
     fn handle(&mut self, announce: Announce, _: &mut Self::Context) {
-        let target = Target::Group(announce.group);
-        let Some(route) = self.membership.route(&target, |_| true) else { return };
+        let route = self.membership.route_or_listeners(&announce.group);
         let publication = Publication {
             audiences: Vec::new(),
             mask: None,

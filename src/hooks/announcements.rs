@@ -52,7 +52,7 @@ impl<U: UserData> Announcer<U> {
 
     fn left(&self, left: &Left<U>) {
         // Compared with what it was before, so that a group falls silent at the same size in both directions.
-        if left.members >= self.config.max_members || left.members == 0 || !self.counts(left.last_of_user) {
+        if left.members >= self.config.max_members || !self.counts(left.last_of_user) {
             return;
         }
         let template = match left.reason {

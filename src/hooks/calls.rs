@@ -9,6 +9,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
+use super::runner::Runners;
 use super::{Authentication, Connecting, HookSettings, Hooks, Incoming, LoginAttempt, Verdict};
 use crate::event::{Disconnected, Joined, Left};
 use crate::groups::Hub;
@@ -71,6 +72,7 @@ pub struct HookCalls<U: UserData> {
     settings: HookSettings,
     under_way: Arc<Semaphore>,
     ignores_messages: Arc<AtomicBool>,
+    runners: Runners,
     metrics: Metrics,
 }
 
@@ -82,6 +84,7 @@ impl<U: UserData> Clone for HookCalls<U> {
             settings: self.settings.clone(),
             under_way: self.under_way.clone(),
             ignores_messages: self.ignores_messages.clone(),
+            runners: self.runners.clone(),
             metrics: self.metrics.clone(),
         }
     }
@@ -91,7 +94,15 @@ impl<U: UserData> HookCalls<U> {
     /// Calls run on `threads`, which nothing else may depend on: a hook that blocks holds one of them.
     pub fn new(hooks: Arc<dyn AnyHooks<U>>, threads: Handle, settings: HookSettings, metrics: Metrics) -> Self {
         let under_way = Arc::new(Semaphore::new(settings.concurrency));
-        HookCalls { hooks, threads, settings, under_way, ignores_messages: Arc::default(), metrics }
+        HookCalls {
+            hooks,
+            threads,
+            settings,
+            under_way,
+            ignores_messages: Arc::default(),
+            runners: Runners::default(),
+            metrics,
+        }
     }
 
     /// The hooks themselves.
@@ -102,6 +113,11 @@ impl<U: UserData> HookCalls<U> {
     /// How hooks are called.
     pub fn settings(&self) -> &HookSettings {
         &self.settings
+    }
+
+    /// Who tells the hooks what happened.
+    pub fn runners(&self) -> &Runners {
+        &self.runners
     }
 
     /// Asks who somebody is.

@@ -2,6 +2,7 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use actix::{Actor, ActorFutureExt, Addr, Arbiter, AsyncContext, Context, Handler, WrapFuture};
@@ -30,15 +31,42 @@ pub struct HookRunner<U: UserData> {
     hub: Hub<U>,
     settings: HookSettings,
     metrics: Metrics,
+    #[expect(dead_code, reason = "held for its drop")]
+    counted: Counted,
+}
+
+/// How many runners of a server have not told their hooks everything yet.
+#[derive(Debug, Clone, Default)]
+pub struct Runners(Arc<AtomicUsize>);
+
+/// One of them, until it is dropped.
+struct Counted(Runners);
+
+impl Runners {
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.0.load(Ordering::Acquire)
+    }
+
+    fn one_more(&self) -> Counted {
+        self.0.fetch_add(1, Ordering::AcqRel);
+        Counted(self.clone())
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.0.fetch_sub(1, Ordering::AcqRel);
+    }
 }
 
 impl<U: UserData> HookRunner<U> {
     /// Starts a runner for `hub` on an arbiter of its own.
     pub fn launch(calls: &HookCalls<U>, hub: Hub<U>, metrics: Metrics) -> Addr<Self> {
-        let (hooks, settings) = (calls.hooks().clone(), calls.settings().clone());
+        let (hooks, settings, counted) = (calls.hooks().clone(), calls.settings().clone(), calls.runners().one_more());
         HookRunner::start_in_arbiter(&Arbiter::new().handle(), move |ctx| {
             ctx.set_mailbox_capacity(settings.queue);
-            HookRunner { hooks, hub, settings, metrics }
+            HookRunner { hooks, hub, settings, metrics, counted }
         })
     }
 }

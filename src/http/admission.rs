@@ -280,6 +280,30 @@ async fn of_basic<U: UserData>(
     config: &HubConfig,
     client: &ClientAddress,
 ) -> Result<Known<U>, Problem> {
+    match log_in(services, basic, hub, client).await? {
+        LoggedIn::Store(record) => of_record(services, *record, hub, config),
+        LoggedIn::Hook(identity) => Ok(of_identity(services, identity, hub, config)),
+    }
+}
+
+/// Who knows somebody that has logged in.
+pub enum LoggedIn<U> {
+    /// The user store.
+    Store(Box<UserRecord>),
+    /// The caller's hook.
+    Hook(Identity<U>),
+}
+
+/// Asks the caller's hook, and where that is undecided the user store, about a login and its password.
+///
+/// # Errors
+/// The [`Problem`] that the client is answered.
+pub async fn log_in<U: UserData>(
+    services: &Arc<Services<U>>,
+    basic: BasicCredentials,
+    hub: &HubName,
+    client: &ClientAddress,
+) -> Result<LoggedIn<U>, Problem> {
     let BasicCredentials { login, mut password } = basic;
     if let Some(hooks) = &services.hooks {
         let attempt =
@@ -293,14 +317,11 @@ async fn of_basic<U: UserData>(
         };
         match verdict {
             None => password = attempt.password,
-            Some(verdict) => {
-                let identity = services.limited(&login, client, verdict)?;
-                return Ok(of_identity(services, identity, hub, config));
-            }
+            Some(verdict) => return services.limited(&login, client, verdict).map(LoggedIn::Hook),
         }
     }
     let record = services.log_in(&login, password, client).await?;
-    of_record(services, record, hub, config)
+    Ok(LoggedIn::Store(Box::new(record)))
 }
 
 fn of_identity<U: UserData>(

@@ -9,6 +9,7 @@ use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use serde_json::json;
 use zeroize::Zeroizing;
 
+use super::admission::{LoggedIn, log_in};
 use super::{Problem, Services};
 use crate::auth::Credential;
 use crate::auth::audience::client_url;
@@ -39,7 +40,13 @@ pub(super) async fn token<U: UserData>(
         Some(name) => HubName::parse(&name).map_err(|error| Problem::bad_request(error.to_string()))?,
         None => default.clone(),
     };
-    let record = services.log_in(&basic.login, basic.password, &client).await?;
+    let record = match log_in(&services, basic, &hub, &client).await? {
+        LoggedIn::Store(record) => record,
+        // A token of ours means a user of the store; what only the hook knows would have to stand in it.
+        LoggedIn::Hook(_) => {
+            return Err(Problem::forbidden("This user gets no token here; log in on the WebSocket itself."));
+        }
+    };
     if !record.hubs.allows(&hub, default) {
         return Err(Problem::forbidden("This user may not enter this hub."));
     }

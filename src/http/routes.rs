@@ -3,6 +3,7 @@
 use std::future::{Future, Ready, ready};
 use std::sync::{Arc, OnceLock};
 
+use actix_web::guard::{self, Guard};
 use actix_web::http::Method;
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
@@ -51,10 +52,9 @@ impl<U: UserData> Routes<U> {
         let routes = self.clone();
         let preflight = move |request: HttpRequest| routes.with(move |services| login::preflight(services, request));
         config
-            .route("/health", web::get().to(health::health))
-            .route("/health", web::head().to(health::health))
-            .route("/ready", web::get().to(ready))
-            .route("/metrics", web::get().to(metrics))
+            .service(web::resource("/health").route(web::route().guard(get_or_head()).to(health::health)))
+            .service(web::resource("/ready").route(web::route().guard(get_or_head()).to(ready)))
+            .service(web::resource("/metrics").route(web::route().guard(get_or_head()).to(metrics)))
             .service(
                 web::resource("/auth/token")
                     .app_data(web::PayloadConfig::new(login::MAX_FORM_BYTES))
@@ -75,6 +75,10 @@ impl<U: UserData> Routes<U> {
             None => Either::Right(ready(Err(Problem::unavailable("The server has not started yet.")))),
         }
     }
+}
+
+fn get_or_head() -> impl Guard {
+    guard::Any(guard::Get()).or(guard::Head())
 }
 
 /// Somebody looks at the address of a WebSocket with a browser, say.

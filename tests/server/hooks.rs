@@ -1,8 +1,10 @@
 //! The caller's hooks at the points of a connection's life.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
-use folkmoot::{Connecting, Hooks, Hub, Incoming, Server, User, Verdict};
+use folkmoot::{Authentication, Connecting, Disconnected, Hooks, Hub, Incoming, LoginAttempt, Server, User, Verdict};
 use serde_json::json;
 
 use crate::support::{Setup, group, on_both_transports};
@@ -12,6 +14,45 @@ on_both_transports! {
     a_connect_hook_changes_user_data_roles_and_groups,
     a_hook_that_panics_refuses_and_harms_nobody_else,
     duplicates_are_not_shown_to_hooks,
+    a_server_that_stops_tells_its_hooks_of_every_end_first,
+    a_login_that_a_hook_denies_gets_no_token_either,
+}
+
+/// Takes its time over each end, and counts them.
+struct Mourner(Arc<AtomicUsize>);
+
+impl Hooks<User> for Mourner {
+    async fn authenticate(&self, attempt: &LoginAttempt) -> Authentication<User> {
+        if attempt.login == "user-4" { Authentication::Denied } else { Authentication::Undecided }
+    }
+
+    async fn disconnect(&self, _: &Hub<User>, _: &Disconnected<User>) {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+async fn a_server_that_stops_tells_its_hooks_of_every_end_first(setup: Setup) {
+    let ends = Arc::new(AtomicUsize::new(0));
+    let mourner = Mourner(ends.clone());
+    let server = setup.start_with(|config| Server::new(config).hooks(mourner)).await;
+    let mut people = Vec::new();
+    for _ in 0..10 {
+        people.push(server.demo(1).await);
+    }
+    // Stops the server and waits for it.
+    drop(server);
+    assert_eq!(ends.load(Ordering::Relaxed), people.len());
+}
+
+async fn a_login_that_a_hook_denies_gets_no_token_either(setup: Setup) {
+    let server = setup.start_with(|config| Server::new(config).hooks(Mourner(Arc::default()))).await;
+    server.handshake().basic("user-4", "password-4").refused(401).await;
+    let form = [("Content-Type", "application/x-www-form-urlencoded")];
+    let denied = server.http("POST", "/auth/token", &form, "login=user-4&password=password-4").await;
+    assert_eq!(denied.status, 401, "{}", denied.body);
+    let granted = server.http("POST", "/auth/token", &form, "login=user-1&password=password-1").await;
+    assert_eq!(granted.status, 200, "{}", granted.body);
 }
 
 /// Lets people in as it likes.
@@ -67,7 +108,7 @@ async fn a_hook_that_panics_refuses_and_harms_nobody_else(setup: Setup) {
 }
 
 /// Counts what it sees.
-struct Counter(Arc<std::sync::atomic::AtomicUsize>);
+struct Counter(Arc<AtomicUsize>);
 
 impl Hooks<User> for Counter {
     async fn message(&self, _: &Hub<User>, _: &Incoming<User>) -> Verdict {

@@ -8,6 +8,7 @@ on_both_transports! {
     a_listener_hears_present_and_future_groups,
     a_listener_is_no_member_and_keeps_no_group_alive,
     a_listener_is_not_announced_but_hears_announcements,
+    a_listener_hears_who_was_the_last_to_leave,
     a_member_who_also_listens_gets_one_copy,
     a_broadcast_to_a_mask_reaches_a_listener_by_an_existing_group,
     leaving_a_mask_ends_the_listening_only,
@@ -41,6 +42,18 @@ async fn a_listener_is_no_member_and_keeps_no_group_alive(setup: Setup) {
     let insisting = json!({"type": "sendToGroup", "group": "sales/europe", "data": 1, "mustExist": true});
     mark.ask_refused(insisting, "NotFound").await;
     mark.publish("sales/europe", "nobody is there").await;
+    ines.expect_silence().await;
+}
+
+async fn a_listener_hears_who_was_the_last_to_leave(setup: Setup) {
+    let server = setup.announcing().start().await;
+    let (mut ines, mut kenji) = (server.demo(4).await, server.demo(3).await);
+    ines.expect_message("accounting", "Ines has logged in.").await;
+    ines.expect_message("admin", "Ines has logged in.").await;
+    kenji.expect_message("sales/asia", "Kenji has logged in.").await;
+    ines.join("sales/*").await;
+    kenji.close(Some(1000)).await;
+    ines.expect_message("sales/asia", "Kenji has disconnected.").await;
     ines.expect_silence().await;
 }
 

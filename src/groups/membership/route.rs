@@ -31,6 +31,20 @@ impl<U> Membership<U> {
         Some(route)
     }
 
+    /// Who hears a group that may be gone already: its listeners still want to know who was the last to leave.
+    pub fn route_or_listeners(&self, name: &GroupName) -> Route {
+        if let Some(route) = self.route(&Target::Group(name.clone()), |_| true) {
+            return route;
+        }
+        let mut route = Route::default();
+        for key in self.masks.matching(name.as_str()) {
+            let hearers = &self.listened[key as usize].hearers;
+            route.audiences.push((hearers.audience, name.clone()));
+            hearers.add_workers_to(&mut route.workers);
+        }
+        route
+    }
+
     fn add_to_route(&self, route: &mut Route, key: u32) {
         let group = &self.groups[key as usize];
         route.groups += 1;
