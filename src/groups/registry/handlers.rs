@@ -1,0 +1,225 @@
+//! The registry's message handlers: they unpack, call a method, and deliver what follows.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use actix::{ActorContext, Handler, MessageResult};
+
+use super::GroupRegistry;
+use crate::event::{Authority, Disconnected, Event};
+use crate::groups::deliver::{Deliver, Publication};
+use crate::groups::inner::{Announce, EndStoreUser, IsDuplicate, Retire, StoreUsers};
+use crate::groups::membership::{Entry, Gone, Place};
+use crate::groups::messages::{
+    Broadcast, BroadcastTo, Close, Connect, Count, Counted, Disconnect, Groups, GroupsPage, Join, Leave, Listen,
+    Members, MembersPage, Reached, Refusal, Send,
+};
+use crate::ids::{GroupName, Target, UserId};
+use crate::protocol::Data;
+use crate::user::UserData;
+
+impl<U: UserData> Handler<Connect<U>> for GroupRegistry<U> {
+    type Result = ();
+
+    fn handle(&mut self, connect: Connect<U>, _: &mut Self::Context) {
+        let Connect { connection, permissions, groups, place, fanout } = connect;
+        let worker = place.worker as usize;
+        if self.workers.len() <= worker {
+            self.workers.resize(worker + 1, None);
+        }
+        self.workers[worker] = Some(fanout);
+        let id = connection.id;
+        self.membership.connect(Entry::new(connection.clone(), permissions, place));
+
+        // First all memberships, then the greeting that names them, then what they cause.
+        let mut changes = Vec::new();
+        for group in groups {
+            match self.membership.join(id, &group) {
+                Ok(Some(change)) => changes.push(change),
+                Ok(None) => {}
+                Err(error) => {
+                    let refusal = Refusal::from(error);
+                    log::info!("connection.id":% = id, "group.name":% = group, reason:% = refusal; "a join rule was not followed");
+                }
+            }
+        }
+        let groups = changes.iter().map(|change| change.group.clone()).collect();
+        self.deliver(place.worker, Deliver::Welcome { slot: place.slot, groups });
+        for change in changes {
+            self.deliver(place.worker, Deliver::Join { slot: place.slot, audience: change.audience });
+            self.joined(connection.clone(), change);
+        }
+    }
+}
+
+impl<U: UserData> Handler<Disconnect> for GroupRegistry<U> {
+    type Result = ();
+
+    fn handle(&mut self, disconnect: Disconnect, _: &mut Self::Context) {
+        let Some(Gone { connection, place, left, audiences }) = self.membership.disconnect(disconnect.connection)
+        else {
+            return;
+        };
+        self.deliver(place.worker, Deliver::Detach { slot: place.slot, audiences });
+        let reason = disconnect.reason.leave_reason();
+        for change in left {
+            self.left(&connection, change, reason);
+        }
+        self.emit(Event::Disconnected(Arc::new(Disconnected { connection, reason: disconnect.reason })));
+    }
+}
+
+impl<U: UserData> Handler<Join> for GroupRegistry<U> {
+    type Result = Result<(), Refusal>;
+
+    fn handle(&mut self, join: Join, _: &mut Self::Context) -> Self::Result {
+        self.join_target(join.connection, &join.target)
+    }
+}
+
+impl<U: UserData> Handler<Leave> for GroupRegistry<U> {
+    type Result = Result<(), Refusal>;
+
+    fn handle(&mut self, leave: Leave, _: &mut Self::Context) -> Self::Result {
+        self.leave_target(leave.connection, &leave.target)
+    }
+}
+
+impl<U: UserData> Handler<Broadcast> for GroupRegistry<U> {
+    type Result = MessageResult<Broadcast>;
+
+    fn handle(&mut self, broadcast: Broadcast, _: &mut Self::Context) -> Self::Result {
+        MessageResult(self.broadcast_content(&broadcast.target, broadcast.content, broadcast.permit))
+    }
+}
+
+impl<U: UserData> Handler<BroadcastTo> for GroupRegistry<U> {
+    type Result = Result<Reached, Refusal>;
+
+    fn handle(&mut self, broadcast: BroadcastTo, _: &mut Self::Context) -> Self::Result {
+        if !self.has_group(&broadcast.group) {
+            return Err(Refusal::group_not_found(broadcast.group.as_str()));
+        }
+        Ok(self.broadcast_content(&Target::Group(broadcast.group), broadcast.content, broadcast.permit))
+    }
+}
+
+impl<U: UserData> Handler<Announce> for GroupRegistry<U> {
+    type Result = ();
+
+    fn handle(&mut self, announce: Announce, _: &mut Self::Context) {
+        let route = self.membership.route_or_listeners(&announce.group);
+        let publication = Publication {
+            audiences: Vec::new(),
+            mask: None,
+            from: None,
+            except: None,
+            content: Data::text(announce.text).into(),
+            announcement: Some(announce.announcement),
+            permit: Some(announce.permit),
+        };
+        self.publish(route, publication);
+    }
+}
+
+impl<U: UserData> Handler<Send> for GroupRegistry<U> {
+    type Result = usize;
+
+    fn handle(&mut self, send: Send, _: &mut Self::Context) -> Self::Result {
+        self.send_content(&send.to, send.content, send.permit)
+    }
+}
+
+impl<U: UserData> Handler<Close> for GroupRegistry<U> {
+    type Result = usize;
+
+    fn handle(&mut self, close: Close, _: &mut Self::Context) -> Self::Result {
+        let places = self.places_of(&close.of);
+        for place in &places {
+            self.deliver(place.worker, Deliver::End { slot: place.slot, reason: close.reason.clone() });
+        }
+        places.len()
+    }
+}
+
+impl<U: UserData> Handler<Members<U>> for GroupRegistry<U> {
+    type Result = Result<MembersPage<U>, Refusal>;
+
+    fn handle(&mut self, ask: Members<U>, _: &mut Self::Context) -> Self::Result {
+        let page = self
+            .membership
+            .members(ask.group.as_str(), ask.after, ask.limit)
+            .ok_or_else(|| Refusal::group_not_found(ask.group.as_str()))?;
+        Ok(MembersPage {
+            members: page.items.into_iter().map(|entry| entry.connection.clone()).collect(),
+            more: page.more,
+            listeners: self.membership.listeners(ask.group.as_str()),
+        })
+    }
+}
+
+impl<U: UserData> Handler<Groups> for GroupRegistry<U> {
+    type Result = MessageResult<Groups>;
+
+    fn handle(&mut self, ask: Groups, _: &mut Self::Context) -> Self::Result {
+        let after = ask.after.as_ref().map(GroupName::as_str);
+        let page = self.membership.groups(ask.among.as_ref(), after, ask.limit, |_| true);
+        MessageResult(GroupsPage { groups: page.items, more: page.more })
+    }
+}
+
+impl<U: UserData> Handler<Count> for GroupRegistry<U> {
+    type Result = MessageResult<Count>;
+
+    fn handle(&mut self, ask: Count, _: &mut Self::Context) -> Self::Result {
+        let (groups, connections) = self.membership.count(&ask.target, |_| true);
+        MessageResult(Counted { groups, connections })
+    }
+}
+
+impl<U: UserData> Handler<IsDuplicate> for GroupRegistry<U> {
+    type Result = bool;
+
+    fn handle(&mut self, ask: IsDuplicate, _: &mut Self::Context) -> Self::Result {
+        self.membership.get(ask.connection).is_some_and(|entry| entry.acks.contains(ask.ack_id))
+    }
+}
+
+impl<U: UserData> Handler<StoreUsers> for GroupRegistry<U> {
+    type Result = Vec<UserId>;
+
+    fn handle(&mut self, _: StoreUsers, _: &mut Self::Context) -> Self::Result {
+        let of_store = self.membership.connections().filter(|entry| entry.connection.authority == Authority::Store);
+        let users: HashSet<_> = of_store.filter_map(|entry| entry.connection.user_id.clone()).collect();
+        users.into_iter().collect()
+    }
+}
+
+impl<U: UserData> Handler<EndStoreUser> for GroupRegistry<U> {
+    type Result = ();
+
+    fn handle(&mut self, end: EndStoreUser, _: &mut Self::Context) {
+        let of_user = self.membership.of_user(&end.login);
+        for entry in of_user.filter(|entry| entry.connection.authority == Authority::Store) {
+            let Place { worker, slot } = entry.place;
+            self.deliver(worker, Deliver::End { slot, reason: end.reason.clone() });
+        }
+    }
+}
+
+impl<U: UserData> Handler<Listen<U>> for GroupRegistry<U> {
+    type Result = ();
+
+    fn handle(&mut self, listen: Listen<U>, _: &mut Self::Context) {
+        self.listeners.push(listen.0);
+    }
+}
+
+impl<U: UserData> Handler<Retire> for GroupRegistry<U> {
+    type Result = ();
+
+    fn handle(&mut self, _: Retire, ctx: &mut Self::Context) {
+        self.metrics.groups.decrement(self.membership.group_count() as f64);
+        ctx.stop();
+    }
+}
