@@ -148,7 +148,12 @@ pub enum Verdict {
 /// }
 /// ```
 pub trait Hooks<U: UserData>: Send + Sync + 'static {
-    /// Decides a login with HTTP Basic before the user store does.
+    /// Decides a login with a password before the user store does: on a handshake with HTTP Basic, and where a login is
+    /// exchanged for a token (`POST /auth/token`).
+    ///
+    /// Whoever is accepted here gets no token, since one of ours means a user of the store. Bearers of a token are not
+    /// asked about again; [`connect`](Hooks::connect) sees everybody. Refusals count as failed logins, and beyond those
+    /// limits (`auth.failures`) an acceptance is refused too.
     fn authenticate(&self, attempt: &LoginAttempt) -> impl Future<Output = Authentication<U>> + Send {
         let _ = attempt;
         async { Authentication::Undecided }
