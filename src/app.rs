@@ -301,7 +301,7 @@ impl<U: UserData> Running<U> {
     }
 
     /// The demo users that the store has, with the passwords that everybody knows.
-    pub(crate) async fn demo_users(&self) -> Vec<&'static DemoUser> {
+    pub async fn demo_users(&self) -> Vec<&'static DemoUser> {
         let mut known = Vec::new();
         let Some(store) = &self.services.store else { return known };
         for user in &users::DEMO_USERS {
