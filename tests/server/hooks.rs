@@ -27,7 +27,7 @@ impl Hooks<User> for Mourner {
     }
 
     async fn disconnect(&self, _: &Hub<User>, _: &Disconnected<User>) {
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
         self.0.fetch_add(1, Ordering::Relaxed);
     }
 }
@@ -35,6 +35,8 @@ impl Hooks<User> for Mourner {
 async fn a_server_that_stops_tells_its_hooks_of_every_end_first(setup: Setup) {
     let ends = Arc::new(AtomicUsize::new(0));
     let mourner = Mourner(ends.clone());
+    // Everybody is gone long before the hook has been told of everybody.
+    let setup = setup.config(|config| config.shutdown.timeout = Duration::from_millis(200));
     let server = setup.start_with(|config| Server::new(config).hooks(mourner)).await;
     let mut people = Vec::new();
     for _ in 0..10 {
