@@ -16,7 +16,7 @@ use super::messages::Content;
 use crate::error::{Disconnect, DisconnectKind};
 use crate::ids::{ConnectionId, GroupName, UserId};
 use crate::metrics::Metrics;
-use crate::outbound::{Frame, Link, Moment, Pushed, Scratch};
+use crate::outbound::{Batch, Delivered, Frame, Item, Link, Moment, Pushed, Queued, Run, Scratch};
 use crate::protocol::{Data, Subprotocol, json, raw};
 use crate::transport::encoder;
 use crate::transport::opcode::Opcode;
@@ -54,6 +54,8 @@ struct Slot {
     greeting: Option<Box<Greeting>>,
     /// The last publish that came by here, so that each connection gets at most one copy.
     last_seen: u64,
+    /// What publishes of this turn it gets, in front of which stands what its link has queued.
+    run: Run,
     /// When an unanswered ping was sent.
     pinged: Option<Moment>,
     /// The deadline has passed, but what the peer sent may still wait to be read.
@@ -75,7 +77,11 @@ pub struct Slots {
     audiences: HashMap<Audience, IndexSet<u32, foldhash::fast::RandomState>, foldhash::fast::RandomState>,
     attached: u32,
     publishes: u64,
+    /// Who has something to be written at the end of the turn.
     dirty: Vec<u32>,
+    batch: Batch,
+    /// What became of runs that were queued before the end of the turn.
+    delivered: Delivered,
     scratch: Scratch,
     heartbeat: HeartbeatSettings,
     wheel: Wheel,
@@ -93,6 +99,8 @@ impl Slots {
             attached: 0,
             publishes: 0,
             dirty: Vec::new(),
+            batch: Batch::default(),
+            delivered: Delivered::default(),
             scratch: Scratch::default(),
             heartbeat,
             wheel: Wheel::new(heartbeat.tick(), horizon, Moment::now()),
@@ -110,7 +118,8 @@ impl Slots {
         let greeting = Some(Box::new(greeting));
         self.attached = self.attached.wrapping_add(1);
         let stamp = self.attached;
-        let member = Slot { id, link, subprotocol, greeting, last_seen: 0, pinged: None, overdue: false, stamp };
+        let (last_seen, run, pinged, overdue) = (0, Run::default(), None, false);
+        let member = Slot { id, link, subprotocol, greeting, last_seen, run, pinged, overdue, stamp };
         let slot = self.slots.insert(member) as u32;
         let key = u64::from(stamp) << 32 | u64::from(slot);
         self.wheel.schedule(key, Moment::now().after(self.heartbeat.ping_interval));
@@ -181,45 +190,40 @@ impl Slots {
     pub fn publish(&mut self, publication: &Publication) {
         self.publishes += 1;
         let except = publication.except.filter(|place| place.worker == self.worker).map(|place| place.slot);
+        let is_announcement = publication.announcement.is_some();
         let mut tail = None;
-        let mut frames = Frames::default();
-        let (mut sent, mut dropped) = (0, 0);
+        let mut raw: Option<Item> = None;
         for (audience, group) in &publication.audiences {
             let Some(members) = self.audiences.get(audience) else { continue };
-            frames.json = None;
+            let mut json: Option<Item> = None;
             for slot in members {
                 let Some(member) = self.slots.get_mut(*slot as usize) else { continue };
                 if std::mem::replace(&mut member.last_seen, self.publishes) == self.publishes || except == Some(*slot) {
                     continue;
                 }
-                let encode = || {
-                    let tail = tail.get_or_insert_with(|| publication.encode_tail());
-                    encoder::text(|out| json::group_message(out, group, tail))
+                let item = match member.subprotocol {
+                    Subprotocol::Json => *json.get_or_insert_with(|| {
+                        let tail = tail.get_or_insert_with(|| publication.encode_tail());
+                        let frame = encoder::text(|out| json::group_message(out, group, tail)).into();
+                        self.batch.add(Queued { frame, is_announcement })
+                    }),
+                    Subprotocol::Raw => *raw.get_or_insert_with(|| {
+                        let frame = raw_frame(&publication.content.data).into();
+                        self.batch.add(Queued { frame, is_announcement })
+                    }),
                 };
-                let frame = frames.get(member.subprotocol, encode, &publication.content);
-                let pushed = match publication.announcement {
-                    Some(_) => member.link.push_if_calm(frame, &mut self.scratch),
-                    None => member.link.push(frame, &mut self.scratch),
-                };
-                match pushed {
-                    Pushed::First => self.dirty.push(*slot),
-                    Pushed::Behind => {}
-                    Pushed::Dropped => {
-                        dropped += 1;
-                        continue;
-                    }
+                if member.run.is_empty() {
+                    self.dirty.push(*slot);
                 }
-                sent += 1;
+                member.run = self.batch.extend(member.run, item);
             }
-        }
-        self.metrics.messages_out.increment(sent);
-        if publication.announcement.is_some() {
-            self.metrics.announcements_dropped.increment(dropped);
         }
     }
 
     /// Ends a connection; its session does the rest.
-    pub fn end(&self, slot: u32, disconnect: Disconnect) {
+    pub fn end(&mut self, slot: u32, disconnect: Disconnect) {
+        // What was decided before it ends is still for it.
+        self.settle(slot);
         if let Some(member) = self.slots.get(slot as usize) {
             member.link.end(disconnect);
         }
@@ -240,11 +244,21 @@ impl Slots {
 
     /// Writes what was queued since the last time, one write per connection.
     pub fn flush(&mut self) {
+        let mut delivered = std::mem::take(&mut self.delivered);
         for slot in self.dirty.drain(..) {
-            if let Some(member) = self.slots.get(slot as usize) {
+            let Some(member) = self.slots.get_mut(slot as usize) else { continue };
+            let run = std::mem::take(&mut member.run);
+            if run.is_empty() {
                 member.link.flush(&mut self.scratch);
+                continue;
             }
+            delivered += member.link.deliver(run, &mut self.batch, &mut self.scratch);
         }
+        // Counted together: counters that all workers share are no business of each write.
+        self.metrics.messages_out.increment(delivered.frames as u64);
+        self.metrics.bytes_out.increment(delivered.bytes as u64);
+        self.metrics.announcements_dropped.increment(delivered.announcements_dropped as u64);
+        self.batch.clear();
         self.scratch.release();
     }
 
@@ -296,12 +310,21 @@ impl Slots {
         None
     }
 
+    /// Queues a frame for one connection, behind what it gets of the publishes so far.
     fn push(&mut self, slot: u32, frame: impl Into<Frame>) {
+        self.settle(slot);
         if let Some(member) = self.slots.get(slot as usize)
             && member.link.push(frame.into(), &mut self.scratch) == Pushed::First
         {
             self.dirty.push(slot);
         }
+    }
+
+    /// Queues what a connection gets of the publishes so far, so that other frames can follow.
+    fn settle(&mut self, slot: u32) {
+        let Some(member) = self.slots.get_mut(slot as usize).filter(|member| !member.run.is_empty()) else { return };
+        let run = std::mem::take(&mut member.run);
+        self.delivered += member.link.hold(run, &self.batch, &mut self.scratch);
     }
 }
 

@@ -24,6 +24,11 @@ impl Frame {
         [shared, tail.get(written.saturating_sub(self.shared.len())..).unwrap_or_default()]
     }
 
+    /// The whole frame, where nothing of it is the connection's own.
+    pub fn in_one_piece(&self) -> Option<&[u8]> {
+        self.tail.is_none().then_some(&self.shared)
+    }
+
     /// Whether both are the same bytes in memory, so that what was gathered for one serves the other.
     pub fn is_same(&self, other: &Frame) -> bool {
         self.shared.as_ptr() == other.shared.as_ptr()

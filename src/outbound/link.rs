@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
-use super::{Frame, Full, Gate, Moment, OutboundLimits, Queue, Scratch, Written};
+use super::{Batch, Frame, Full, Gate, Moment, OutboundLimits, Queue, Run, Scratch, Written};
 use crate::error::{Disconnect, DisconnectKind};
 use crate::metrics::Metrics;
 use crate::transport::Transport;
@@ -38,6 +38,25 @@ pub enum Pushed {
     Behind,
     /// It is dropped: the connection is ending, or the frame did not matter enough.
     Dropped,
+}
+
+/// What became of a run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Delivered {
+    /// Frames that are written or queued.
+    pub frames: usize,
+    /// Bytes written at once; those of a queue count themselves.
+    pub bytes: usize,
+    /// Announcements for which the connection is too far behind.
+    pub announcements_dropped: usize,
+}
+
+impl std::ops::AddAssign for Delivered {
+    fn add_assign(&mut self, other: Delivered) {
+        self.frames += other.frames;
+        self.bytes += other.bytes;
+        self.announcements_dropped += other.announcements_dropped;
+    }
 }
 
 /// A connection as its session and its fan-out share it.
@@ -139,12 +158,59 @@ impl Link {
         }
     }
 
-    /// Queues a frame that matters less than messages: it is dropped when the queue is over half.
-    pub fn push_if_calm(self: &Rc<Self>, frame: Frame, scratch: &mut Scratch) -> Pushed {
-        if self.queue.borrow().is_over_half(self.settings.limits) {
-            return Pushed::Dropped;
+    /// Writes a run, straight from the batch where nothing is ahead of it; what the kernel does not take is queued.
+    pub fn deliver(self: &Rc<Self>, run: Run, batch: &mut Batch, scratch: &mut Scratch) -> Delivered {
+        let mut delivered = Delivered::default();
+        if self.is_ending() {
+            return delivered;
         }
-        self.push(frame, scratch)
+        if self.queue.borrow().is_empty()
+            && !self.blocked.get()
+            && let Some(bytes) = batch.bytes(run)
+        {
+            match self.io.borrow_mut().try_write(bytes) {
+                Ok(count) if count > 0 => delivered.bytes = count,
+                Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
+                Ok(_) | Err(_) => {
+                    self.broken();
+                    return delivered;
+                }
+            }
+            if delivered.bytes == bytes.len() {
+                delivered.frames = batch.len(run);
+                return delivered;
+            }
+        }
+        self.queue_rest(run, batch, &mut delivered, scratch);
+        self.flush(scratch);
+        delivered
+    }
+
+    /// Queues a run without writing it, because more follows.
+    pub fn hold(self: &Rc<Self>, run: Run, batch: &Batch, scratch: &mut Scratch) -> Delivered {
+        let mut delivered = Delivered::default();
+        self.queue_rest(run, batch, &mut delivered, scratch);
+        delivered
+    }
+
+    /// Queues what of a run is not written.
+    fn queue_rest(self: &Rc<Self>, run: Run, batch: &Batch, delivered: &mut Delivered, scratch: &mut Scratch) {
+        let mut written = delivered.bytes;
+        for queued in batch.frames(run) {
+            let frame = queued.frame.clone();
+            if written >= frame.len() {
+                written -= frame.len();
+            } else if written > 0 {
+                self.queue.borrow_mut().resume(frame, written);
+                written = 0;
+            } else if queued.is_announcement && self.queue.borrow().is_over_half(self.settings.limits) {
+                delivered.announcements_dropped += 1;
+                continue;
+            } else if self.push(frame, scratch) == Pushed::Dropped {
+                break;
+            }
+            delivered.frames += 1;
+        }
     }
 
     /// Writes what waits. What the kernel does not take now is written by a task that exists only until it does.

@@ -1,6 +1,7 @@
 //! What stands between "decided to send" and "wrote to the socket": the bounded queue of each connection, and the
 //! corner that a session and its worker's fan-out share.
 
+mod batch;
 mod clock;
 mod closing;
 mod frame;
@@ -8,9 +9,10 @@ mod gate;
 mod link;
 mod queue;
 
+pub use batch::{Batch, Item, Queued, Run};
 pub use clock::Moment;
 pub use closing::close;
 pub use frame::Frame;
 pub use gate::Gate;
-pub use link::{Link, LinkSettings, Pushed};
+pub use link::{Delivered, Link, LinkSettings, Pushed};
 pub use queue::{Full, OutboundLimits, Queue, Scratch, Written};

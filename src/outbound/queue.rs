@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::io;
 
 use super::Frame;
+use super::batch::GATHER_BYTES;
 
 /// How much may wait for one connection.
 #[derive(Debug, Clone, Copy)]
@@ -28,9 +29,6 @@ pub enum Written {
     /// The connection is over.
     Broken,
 }
-
-/// Most bytes gathered into one write. Larger frames are written straight from where they are.
-const GATHER_BYTES: usize = 64 * 1024;
 
 /// Where small frames are gathered into one write, one per worker.
 ///
@@ -109,6 +107,13 @@ impl Queue {
     pub fn push_last(&mut self, frame: Frame) {
         self.bytes += frame.len();
         self.frames.push_back(frame);
+    }
+
+    /// Adds the first frame, of which `written` bytes are out already.
+    pub fn resume(&mut self, frame: Frame, written: usize) {
+        debug_assert!(self.is_empty() && written < frame.len());
+        self.push_last(frame);
+        self.written = written;
     }
 
     /// Whether nothing waits.
