@@ -199,7 +199,7 @@ impl<U: UserData> Server<U> {
     pub async fn start(mut self) -> Result<Running<U>, StartError> {
         let listen = self.listen.take().unwrap_or_else(|| default_app(self.routes.clone()));
         let address = self.config.server.address();
-        let socket = listener(address).map_err(|error| StartError::Bind { address, error })?;
+        let socket = listener(address, self.config.heartbeat.tcp_user_timeout).map_err(|error| StartError::Bind { address, error })?;
         let address = socket.local_addr()?;
         let workers = match self.config.server.workers {
             0 => std::thread::available_parallelism().map_or(1, usize::from),

@@ -1,8 +1,10 @@
 //! The program `folkmoot`. What it does is in the library's `cli`.
 
-/// Gives the memory of bursts back to the system, where that of the C library keeps much of it in its arenas.
+/// Takes less for each connection than the C library's or mimalloc, and gives the memory of bursts back to the system by
+/// threads of its own, also when the server has nothing to do (docs/performance.md has the figures).
+#[cfg(not(target_env = "msvc"))]
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> std::process::ExitCode {
     folkmoot::cli::main()

@@ -12,10 +12,11 @@ use actix_server::ServerBuilder;
 use actix_service::{IntoServiceFactory, Service, ServiceFactory, ServiceFactoryExt, map_config};
 use actix_web::dev::AppConfig;
 use actix_web::{App, Error};
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 use crate::http::upgrade::UpgradeFactory;
 use crate::http::{Routes, Services};
+use crate::transport::socket::tune;
 use crate::user::UserData;
 
 /// Connections that the system may keep until they are accepted: a burst of reconnects after a restart.
@@ -74,13 +75,15 @@ fn app_config(address: SocketAddr) -> AppConfig {
     AppConfig::__priv_test_new(false, address.to_string(), address)
 }
 
-/// A listening socket. Nothing is accepted before the server runs.
-pub fn listener(address: SocketAddr) -> io::Result<TcpListener> {
+/// A listening socket, whose connections end when bytes stay unacknowledged for `user_timeout`. Nothing is accepted
+/// before the server runs.
+pub fn listener(address: SocketAddr, user_timeout: Duration) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     // So that a restart need not wait for the connections of its predecessor to be forgotten. On Windows it would let
     // another program share the port.
     #[cfg(not(windows))]
     socket.set_reuse_address(true)?;
+    tune(&SockRef::from(&socket), user_timeout);
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())

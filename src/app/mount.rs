@@ -6,13 +6,14 @@ use std::sync::Arc;
 use actix_rt::net::TcpStream;
 use actix_web::dev::Extensions;
 use actix_web::web::ServiceConfig;
+use socket2::SockRef;
 
 use super::{Server, StartError, drain};
 use crate::groups::{EnterError, Lease};
 use crate::hooks::HookThreads;
 use crate::http::{Routes, Services, mounted};
 use crate::ids::HubName;
-use crate::transport::Transport;
+use crate::transport::socket::tune;
 use crate::user::{User, UserData};
 
 impl<U: UserData> Server<U> {
@@ -86,7 +87,7 @@ impl<U: UserData> Mount<U> {
         let user_timeout = self.services.config.heartbeat.tcp_user_timeout;
         move |socket, _| {
             if let Some(socket) = socket.downcast_ref::<TcpStream>() {
-                socket.tune(user_timeout);
+                tune(&SockRef::from(socket), user_timeout);
             }
         }
     }

@@ -56,6 +56,11 @@ impl<U: UserData> Hub<U> {
         &self.0.registry
     }
 
+    /// Whether both are handles on one registry.
+    pub(crate) fn is_same(&self, other: &Hub<U>) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// What bounds the publishes that are under way.
     pub fn window(&self) -> &Window {
         &self.0.window

@@ -5,10 +5,11 @@
 use actix::Message;
 use serde_json::value::RawValue;
 
-use super::messages::{Content, Refusal};
+use super::messages::{Connect, Content, Disconnect, Refusal};
 use super::window::Permit;
 use crate::error::Disconnect as Reason;
 use crate::ids::{ConnectionId, GroupName, Target, UserId};
+use crate::user::UserData;
 
 /// Tells the members of a group about one of their own. Stands below messages: dropped where a queue is over half.
 #[derive(Debug, Message)]
@@ -24,9 +25,23 @@ pub struct Announce {
     pub permit: Permit,
 }
 
-/// What a client asks for itself: permissions and limits apply, and the answer comes by its fan-out.
-#[derive(Debug, Message)]
+/// What the sessions of one worker said to the registry in one turn of their thread, in that order.
+#[derive(Message)]
 #[rtype(result = "()")]
+pub struct Turn<U: UserData>(pub Vec<FromSession<U>>);
+
+/// What a session says to the registry.
+pub enum FromSession<U: UserData> {
+    /// Its connection is there.
+    Connect(Connect<U>),
+    /// What its client asks for.
+    Request(Request),
+    /// Its connection is gone.
+    Disconnect(Disconnect),
+}
+
+/// What a client asks for itself: permissions and limits apply, and the answer comes by its fan-out.
+#[derive(Debug)]
 pub struct Request {
     /// The client's connection.
     pub connection: ConnectionId,

@@ -4,7 +4,7 @@ use actix::Handler;
 use serde_json::{Map, Value, json};
 
 use super::deliver::{Answer, Deliver, Publication};
-use super::inner::{Command, Publish, Request};
+use super::inner::{Command, FromSession, Publish, Request, Turn};
 use super::membership::Place;
 use super::messages::Refusal;
 use super::registry::GroupRegistry;
@@ -16,10 +16,22 @@ use crate::user::UserData;
 
 type Fields = Option<Map<String, Value>>;
 
-impl<U: UserData> Handler<Request> for GroupRegistry<U> {
+impl<U: UserData> Handler<Turn<U>> for GroupRegistry<U> {
     type Result = ();
 
-    fn handle(&mut self, request: Request, _: &mut Self::Context) {
+    fn handle(&mut self, turn: Turn<U>, ctx: &mut Self::Context) {
+        for message in turn.0 {
+            match message {
+                FromSession::Connect(connect) => self.handle(connect, ctx),
+                FromSession::Request(request) => self.answer(request),
+                FromSession::Disconnect(disconnect) => self.handle(disconnect, ctx),
+            }
+        }
+    }
+}
+
+impl<U: UserData> GroupRegistry<U> {
+    fn answer(&mut self, request: Request) {
         let Some(entry) = self.membership.get(request.connection) else { return };
         let (place, id, ack_id) = (entry.place, request.connection, request.ack_id);
         let answered = request.is_answered();
@@ -40,9 +52,7 @@ impl<U: UserData> Handler<Request> for GroupRegistry<U> {
             self.deliver(place.worker, Deliver::Answer { slot: place.slot, answer: Answer { ack_id, result } });
         }
     }
-}
 
-impl<U: UserData> GroupRegistry<U> {
     fn carry_out(&mut self, id: ConnectionId, place: Place, command: Command) -> Result<Fields, Refusal> {
         match command {
             Command::Join(target) => {

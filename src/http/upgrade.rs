@@ -26,7 +26,7 @@ use super::admission::{Admission, Handshake, accept_key, admit};
 use super::problem::PROBLEM_JSON;
 use super::{Problem, Seat, Services};
 use crate::error::Disconnect;
-use crate::groups::LocalFanout;
+use crate::groups::{LocalFanout, Outboxes};
 use crate::outbound::{Link, LinkSettings};
 use crate::session::{Admitted, Session, SessionSettings};
 use crate::transport::Transport;
@@ -67,6 +67,7 @@ impl<U: UserData, Io: Upgradable> ServiceFactory<Handed<Io>> for UpgradeFactory<
 pub struct Worker<U: UserData> {
     services: Arc<Services<U>>,
     fanout: LocalFanout,
+    outboxes: Outboxes<U>,
     link_settings: Rc<LinkSettings>,
     with_masks: Rc<SessionSettings<U>>,
     without_masks: Rc<SessionSettings<U>>,
@@ -77,6 +78,7 @@ impl<U: UserData> Worker<U> {
     pub fn new(services: Arc<Services<U>>) -> Self {
         Worker {
             fanout: services.fanouts.local(),
+            outboxes: Outboxes::default(),
             link_settings: services.link_settings(),
             with_masks: services.session_settings(true),
             without_masks: services.session_settings(false),
@@ -91,8 +93,9 @@ impl<U: UserData> Worker<U> {
             admission;
         let settings = if masks { self.with_masks.clone() } else { self.without_masks.clone() };
         let seat = Box::new(seat);
+        let outbox = self.outboxes.to(lease.hub());
         let admitted =
-            Admitted { connection, permissions, groups, lease, subprotocol, raw, settings, expires_in, seat };
+            Admitted { connection, permissions, groups, lease, outbox, subprotocol, raw, settings, expires_in, seat };
         let id = admitted.connection.id;
         Session::launch(admitted, link.clone(), &self.fanout, early);
         // The others may have been sent away while the answer to this handshake was written.
@@ -176,7 +179,6 @@ async fn upgrade<U: UserData, Io: Upgradable>(
     let response = response.finish().drop_body();
     Pin::new(&mut framed).send(Message::Item((response, BodySize::None))).await?;
     let parts = framed.into_parts();
-    parts.io.tune(worker.services.config.heartbeat.tcp_user_timeout);
     worker.launch(admission, seat, parts.io, parts.read_buf.to_vec());
     Ok(())
 }

@@ -11,7 +11,7 @@ use bytes::Bytes;
 
 use super::Session;
 use crate::error::ErrorCode;
-use crate::groups::inner::{Command, IsDuplicate, Publish, Request};
+use crate::groups::inner::{Command, FromSession, IsDuplicate, Publish, Request};
 use crate::groups::messages::{Content, Receiver, Refusal};
 use crate::groups::{Hub, Permit};
 use crate::hooks::{HookCalls, Incoming, Said, Verdict};
@@ -101,7 +101,7 @@ impl<U: UserData> Session<U> {
             self.link.gate.asked();
         }
         // Bounded by the gate (answered requests) and by the window (publishes), not by the mailbox.
-        self.lease.hub().registry().do_send(request);
+        self.outbox.say(FromSession::Request(request));
     }
 
     /// Has the registry give an ack its place behind everything sent before.
@@ -115,7 +115,7 @@ impl<U: UserData> Session<U> {
 
     /// Carries out a publish or an event, after the hooks have seen it.
     pub(super) fn propose(&mut self, proposal: Proposal, ack_id: Option<u64>, ctx: &mut Context<Self>) {
-        let hub = self.lease.hub().clone();
+        let hub = self.outbox.hub().clone();
         let hooks = self.settings.hooks.clone().filter(|hooks| !hooks.ignores_messages());
         let decision = match (hooks, proposal) {
             (None, Proposal::Publish(draft)) => match hub.window().try_acquire(draft.content.len()) {
@@ -129,6 +129,8 @@ impl<U: UserData> Session<U> {
             },
             (None, Proposal::Event { .. }) => Decision::Unhandled,
             (Some(hooks), proposal) => {
+                // What the hook and the question before it lead to comes behind what the client asked for earlier.
+                self.outbox.flush();
                 let connection = self.connection.clone();
                 let decide = Proposed { connection, hub, hooks, ack_id, proposal };
                 return self.wait_for(ack_id, ctx, decide.decide());

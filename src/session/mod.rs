@@ -21,8 +21,9 @@ pub use self::raw::RawMode;
 use crate::auth::permissions::Permissions;
 use crate::error::{Disconnect, DisconnectKind};
 use crate::event::Connection;
+use crate::groups::inner::FromSession;
 use crate::groups::messages::Connect;
-use crate::groups::{Greeting, Lease, LocalFanout};
+use crate::groups::{Greeting, Lease, LocalFanout, Outbox};
 use crate::hooks::HookCalls;
 use crate::ids::GroupName;
 use crate::metrics::Metrics;
@@ -55,6 +56,8 @@ pub struct Admitted<U: UserData> {
     pub groups: Vec<GroupName>,
     /// Keeps its hub open.
     pub lease: Lease<U>,
+    /// The way to its hub's registry.
+    pub outbox: Rc<Outbox<U>>,
     /// How it speaks.
     pub subprotocol: Subprotocol,
     /// What its frames mean, when it is a raw client.
@@ -70,9 +73,8 @@ pub struct Admitted<U: UserData> {
 /// One WebSocket connection.
 pub struct Session<U: UserData> {
     connection: Arc<Connection<U>>,
-    /// Before the lease, which may end the hub: a session that panics drops its fields in this order.
     farewell: Farewell<U>,
-    lease: Lease<U>,
+    outbox: Rc<Outbox<U>>,
     subprotocol: Subprotocol,
     raw: RawMode,
     settings: Rc<SessionSettings<U>>,
@@ -85,20 +87,20 @@ pub struct Session<U: UserData> {
 impl<U: UserData> Session<U> {
     /// Starts the session of a connection on the current worker; `early` is what came together with the handshake.
     pub fn launch(admitted: Admitted<U>, link: Rc<Link>, fanout: &LocalFanout, early: Vec<u8>) {
-        let Admitted { connection, permissions, groups, lease, subprotocol, raw, settings, expires_in, seat } =
+        let Admitted { connection, permissions, groups, lease, outbox, subprotocol, raw, settings, expires_in, seat } =
             admitted;
         let user = connection.user.as_ref().and_then(|user| to_raw_value(user).ok());
         let greeting = Greeting { user_id: connection.user_id.clone(), user };
         let place = fanout.slots().borrow_mut().attach(connection.id, link.clone(), subprotocol, greeting);
         // The registry knows the connection before its first frame is read.
-        let registry = lease.hub().registry();
         let fanout = fanout.addr().clone();
-        registry.do_send(Connect { connection: connection.clone(), permissions, groups, place, fanout });
+        let connect = Connect { connection: connection.clone(), permissions, groups, place, fanout };
+        outbox.say(FromSession::Connect(connect));
         settings.metrics.connections.increment(1.0);
         settings.metrics.connections_opened.increment(1);
 
         let frames = Frames::new(link.clone(), Decoder::new(settings.decoder), early, settings.metrics.clone());
-        let farewell = Farewell::new(connection.id, lease.hub().clone(), settings.metrics.clone());
+        let farewell = Farewell::new(connection.id, outbox.clone(), lease, settings.metrics.clone());
         Session::create(|ctx| {
             ctx.add_stream(frames);
             if let Some(expires_in) = expires_in {
@@ -107,7 +109,7 @@ impl<U: UserData> Session<U> {
                 });
             }
             let (peer_closed, seat) = (None, Some(seat));
-            Session { connection, farewell, lease, subprotocol, raw, settings, link, peer_closed, seat }
+            Session { connection, farewell, outbox, subprotocol, raw, settings, link, peer_closed, seat }
         });
     }
 

@@ -5,14 +5,13 @@
 
 use std::io;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 #[cfg(feature = "mount")]
 pub mod body;
 pub mod decoder;
 pub mod encoder;
 pub mod opcode;
-mod socket;
+pub mod socket;
 
 /// The bytes of one connection after its WebSocket handshake.
 pub trait Transport: 'static {
@@ -40,10 +39,4 @@ pub trait Transport: 'static {
     /// # Errors
     /// Whatever the network says.
     fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
-
-    /// Prepares it for a connection that lives long: no delay for small frames, and an end when bytes stay
-    /// unacknowledged for `user_timeout` (Linux; elsewhere the heartbeat alone finds out).
-    fn tune(&self, user_timeout: Duration) {
-        let _ = user_timeout;
-    }
 }

@@ -34,17 +34,21 @@ impl Transport for TcpStream {
         AsyncWrite::poll_shutdown(Pin::new(self), cx)
     }
 
-    // A refused option costs precision, not the connection, so it is only logged.
-    fn tune(&self, user_timeout: Duration) {
-        let socket = SockRef::from(self);
-        let keepalive = TcpKeepalive::new().with_time(user_timeout).with_interval(user_timeout / 3);
-        let set = socket
-            .set_tcp_nodelay(true)
-            .and_then(|()| socket.set_tcp_keepalive(&keepalive))
-            .and_then(|()| user_timeout_of(&socket, user_timeout));
-        if let Err(error) = set {
-            log::debug!(error:%; "a socket option was refused");
-        }
+}
+
+/// Prepares a socket for connections that live long: no delay for small frames, and an end when bytes stay
+/// unacknowledged for `user_timeout` (Linux; elsewhere the heartbeat alone finds out).
+///
+/// What is set on a listener, Linux sets on all that it accepts, without a system call for each.
+pub fn tune(socket: &SockRef<'_>, user_timeout: Duration) {
+    let keepalive = TcpKeepalive::new().with_time(user_timeout).with_interval(user_timeout / 3);
+    let set = socket
+        .set_tcp_nodelay(true)
+        .and_then(|()| socket.set_tcp_keepalive(&keepalive))
+        .and_then(|()| user_timeout_of(socket, user_timeout));
+    // A refused option costs precision, not the connection.
+    if let Err(error) = set {
+        log::debug!(error:%; "a socket option was refused");
     }
 }
 
