@@ -18,8 +18,9 @@ impl Rate {
         if due > now {
             return false;
         }
-        let cost = (units as u128 * u128::from(SECOND) / per_second.max(1) as u128).min(u128::from(u64::MAX / 2));
-        self.0 = due.saturating_add(cost as u64);
+        // In 64 bits, which hold eighteen milliards of units: this is done for every message.
+        let cost = (units as u64).saturating_mul(SECOND) / per_second.max(1) as u64;
+        self.0 = due.saturating_add(cost);
         true
     }
 }
