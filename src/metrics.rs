@@ -17,6 +17,8 @@ pub enum Limit {
     MaxMessageBytes,
     /// A message has too many fragments.
     MaxFragments,
+    /// JSON is nested too deep.
+    JsonDepth,
     /// Messages of one connection.
     MessagesPerSecond,
     /// Bytes of one connection.
@@ -53,9 +55,10 @@ pub enum Limit {
 
 impl Limit {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Limit; 18] = [
+    pub const ALL: [Limit; 19] = [
         Self::MaxMessageBytes,
         Self::MaxFragments,
+        Self::JsonDepth,
         Self::MessagesPerSecond,
         Self::BytesPerSecond,
         Self::Connections,
@@ -79,6 +82,7 @@ impl Limit {
         match self {
             Self::MaxMessageBytes => "max_message_bytes",
             Self::MaxFragments => "max_fragments",
+            Self::JsonDepth => "json_depth",
             Self::MessagesPerSecond => "messages_per_second",
             Self::BytesPerSecond => "bytes_per_second",
             Self::Connections => "connections",

@@ -9,6 +9,7 @@ mod handshake;
 mod hooks;
 mod hubs;
 mod library;
+mod limits;
 mod listeners;
 mod lobby;
 mod logins;
