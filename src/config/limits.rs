@@ -75,7 +75,8 @@ pub struct LimitsConfig {
     /// Connections to the server's own port that are not WebSockets: requests, and clients that have not asked for
     /// anything yet. When another comes, the one that has been there longest is closed for it.
     ///
-    /// Default 4096: a burst of reconnects after a restart, far more than probes and logins need.
+    /// Default 4096: a burst of reconnects after a restart, far more than probes and logins need. Not of a mounted server,
+    /// whose `HttpServer` has settings of its own, as of the next two.
     /// `FOLKMOOT__LIMITS__HTTP_CONNECTIONS`.
     pub http_connections: usize,
     /// How long such a connection has for the head of its first request.
@@ -92,7 +93,7 @@ pub struct LimitsConfig {
     ///
     /// Default 1024; `FOLKMOOT__LIMITS__PENDING_HANDSHAKES`.
     pub pending_handshakes: usize,
-    /// How long an upgrade request may take, from its head to the `connected` message.
+    /// How long an upgrade request may take, from its head to the `connected` message, and how long the form of a login.
     ///
     /// Default `10s`: longer than the store and the hooks are given. `FOLKMOOT__LIMITS__HANDSHAKE_TIMEOUT`.
     #[serde(with = "duration")]

@@ -1,5 +1,5 @@
 //! Where connections to our own port wait that are no WebSockets: those that have asked for nothing yet, and those that
-//! ask for `/health` and the like.
+//! ask for `/health` and the like, handshakes that are not decided yet among them.
 //!
 //! Anybody can open such connections and say nothing. They are not refused when there are too many, which would keep
 //! everybody out who comes later, probes included: the one that has been here longest goes. Whoever has something to

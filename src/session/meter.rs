@@ -2,6 +2,9 @@
 //!
 //! What is counted is a message, and not a chunk of it: a message of the largest size always passes once, however small
 //! the rate. It is counted when it is whole, before it is parsed; one that never gets whole is bounded by its size.
+//!
+//! A client that we kept waiting, with its gate shut for longer than a second, may have more than a second's worth
+//! in the kernel's buffers. The limits have room for that: what keeps to a fifth of them can be kept waiting for five.
 
 use std::time::Duration;
 
