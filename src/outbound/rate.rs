@@ -12,9 +12,14 @@ impl Rate {
     /// A connection that was quiet for a second may take a second's worth at once, and one request larger than that
     /// passes but has to be paid for before the next.
     pub fn take(&mut self, now: Duration, units: usize, per_second: usize) -> bool {
+        self.take_after(Duration::ZERO, now, units, per_second)
+    }
+
+    /// The same for one who was kept from taking anything for `kept` besides, and may make up for it.
+    pub fn take_after(&mut self, kept: Duration, now: Duration, units: usize, per_second: usize) -> bool {
         const SECOND: u64 = 1_000_000_000;
         let now = now.as_nanos() as u64 + SECOND;
-        let due = self.0.max(now - SECOND);
+        let due = self.0.max((now - SECOND).saturating_sub(kept.as_nanos() as u64));
         if due > now {
             return false;
         }

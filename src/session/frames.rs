@@ -31,6 +31,8 @@ pub struct Frames {
     meter: Meter,
     /// When the last chunk was read.
     read_at: Moment,
+    /// The last chunk was full, so more may have waited behind it.
+    more: bool,
     metrics: Metrics,
     /// What was read but not yet decoded.
     rest: Vec<u8>,
@@ -42,7 +44,7 @@ impl Frames {
     /// A stream over a link; `early` is what arrived together with the handshake.
     pub fn new(link: Rc<Link>, decoder: Decoder, rates: InboundRates, early: Vec<u8>, metrics: Metrics) -> Self {
         let (meter, read_at) = (Meter::new(rates), Moment::now());
-        Frames { link, decoder, meter, read_at, metrics, rest: early, decoded: 0 }
+        Frames { link, decoder, meter, read_at, more: false, metrics, rest: early, decoded: 0 }
     }
 
     fn decode_rest(&mut self) -> Result<Option<Inbound>, Disconnect> {
@@ -101,7 +103,11 @@ impl Frames {
                 Ok(count) if count > 0 => count,
                 Ok(_) | Err(_) => return Poll::Ready(Err(DisconnectKind::Lost.into())),
             };
-            self.read_at = now;
+            if !self.more {
+                self.meter.caught_up();
+            }
+            self.meter.kept_waiting(self.link.gate.opened_at().since(self.read_at));
+            (self.read_at, self.more) = (now, count == chunk.len());
             self.metrics.bytes_in.increment(count as u64);
             let mut input = chunk.get_mut(..count).unwrap_or_default();
             let inbound = self.decoder.decode(&mut input);

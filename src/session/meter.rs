@@ -3,8 +3,8 @@
 //! What is counted is a message, and not a chunk of it: a message of the largest size always passes once, however small
 //! the rate. It is counted when it is whole, before it is parsed; one that never gets whole is bounded by its size.
 //!
-//! A client that we kept waiting, with its gate shut for longer than a second, may have more than a second's worth
-//! in the kernel's buffers. The limits have room for that: what keeps to a fifth of them can be kept waiting for five.
+//! While the gate is shut we take nothing, and what the client sends in that time waits in the kernel. It may make up for
+//! that time: until a read finds no more there than fits into a chunk, the time counts as saved.
 
 use std::time::Duration;
 
@@ -28,11 +28,23 @@ pub(super) struct Meter {
     bytes: Rate,
     /// Bytes of the message that is not whole yet.
     unpaid: usize,
+    /// For how long the client was not listened to, as long as it has not made up for it.
+    kept: Duration,
 }
 
 impl Meter {
     pub(super) fn new(rates: InboundRates) -> Self {
-        Meter { rates, messages: Rate::default(), bytes: Rate::default(), unpaid: 0 }
+        Meter { rates, messages: Rate::default(), bytes: Rate::default(), unpaid: 0, kept: Duration::ZERO }
+    }
+
+    /// Notes that the client was not listened to for so long.
+    pub(super) fn kept_waiting(&mut self, time: Duration) {
+        self.kept = self.kept.saturating_add(time);
+    }
+
+    /// Notes that nothing waits of what the client has sent.
+    pub(super) fn caught_up(&mut self) {
+        self.kept = Duration::ZERO;
     }
 
     /// Notes bytes that belong to the next message.
@@ -43,10 +55,10 @@ impl Meter {
     /// A message is whole; which limit it breaks.
     pub(super) fn message(&mut self, now: Duration) -> Result<(), Limit> {
         let bytes = std::mem::take(&mut self.unpaid);
-        if !self.messages.take(now, 1, self.rates.messages_per_second) {
+        if !self.messages.take_after(self.kept, now, 1, self.rates.messages_per_second) {
             return Err(Limit::MessagesPerSecond);
         }
-        if !self.bytes.take(now, bytes, self.rates.bytes_per_second) {
+        if !self.bytes.take_after(self.kept, now, bytes, self.rates.bytes_per_second) {
             return Err(Limit::BytesPerSecond);
         }
         Ok(())
@@ -80,6 +92,19 @@ mod tests {
         assert_eq!(meter.message(at(5)), Ok(()));
         meter.add(10);
         assert_eq!(meter.message(at(6)), Err(Limit::BytesPerSecond));
+    }
+
+    #[test]
+    fn who_was_kept_waiting_may_make_up_for_it_once() {
+        let mut meter = meter(100, 1000);
+        let at = Duration::from_secs;
+        assert_eq!(meter.message(at(5)), Ok(()));
+        meter.kept_waiting(at(10));
+        let passed = (0..5000).take_while(|_| meter.message(at(15)).is_ok()).count();
+        assert!((1000..=1101).contains(&passed), "{passed} messages at once");
+        meter.caught_up();
+        let passed = (0..5000).take_while(|_| meter.message(at(25)).is_ok()).count();
+        assert!((100..=101).contains(&passed), "{passed} messages at once");
     }
 
     #[test]
