@@ -15,7 +15,6 @@ mod local;
 mod membership;
 pub mod messages;
 mod outbox;
-mod rate;
 mod registry;
 mod requests;
 mod slots;

@@ -33,7 +33,6 @@ impl Transport for TcpStream {
     fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         AsyncWrite::poll_shutdown(Pin::new(self), cx)
     }
-
 }
 
 /// Prepares a socket for connections that live long: no delay for small frames, and an end when bytes stay
