@@ -137,6 +137,9 @@ pub mod cli;
 pub mod config;
 mod error;
 mod event;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod groups;
 mod hooks;
 mod http;
@@ -165,13 +168,6 @@ pub use mask::{Mask, MaskError};
 pub use protocol::{Data, DataError, DataType};
 pub use template::{Template, TemplateError};
 pub use user::{User, UserData};
-
-/// What the fuzz targets in `fuzz/` need to see. Exists in their builds only.
-#[cfg(fuzzing)]
-#[doc(hidden)]
-pub mod fuzzing {
-    pub use crate::transport::decoder::{Decoder, DecoderLimits, Inbound, Violation};
-}
 
 /// The README's example, which is compiled as a test.
 #[cfg(doctest)]
