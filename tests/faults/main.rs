@@ -3,6 +3,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "these tests watch a process from outside; there is no worker to block")]
 
+mod churn;
 #[path = "../program/client.rs"]
 mod client;
 mod endings;
