@@ -6,6 +6,7 @@
 mod churn;
 #[path = "../program/client.rs"]
 mod client;
+mod descriptors;
 mod endings;
 mod floods;
 mod hooks;

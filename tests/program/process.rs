@@ -90,6 +90,17 @@ impl Workplace {
         Program::start(self.command(&[&["--set", "server.port=0"], arguments].concat()))
     }
 
+    /// The same behind some words of a shell, such as `ulimit -n 100 && exec "$@" 2>/dev/full`.
+    pub fn serve_by_shell(&self, words: &str, arguments: &[&str]) -> Program {
+        let command = self.command(&[]);
+        let program = command.get_program().to_owned();
+        let mut shell = Command::new("sh");
+        shell.arg("-c").arg(words).arg("sh").arg(program).args(["--set", "server.port=0"]).args(arguments);
+        shell.env_clear().envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        shell.current_dir(self.path()).stdin(Stdio::null());
+        Program::start(shell)
+    }
+
     /// Starts the server exactly so.
     pub fn serve_plainly(&self, arguments: &[&str]) -> Program {
         Program::start(self.command(arguments))
@@ -168,6 +179,16 @@ impl Program {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
         line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+    }
+
+    /// Its number, by which the system knows it.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// How many files it has open, sockets included.
+    pub fn descriptors(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap().count()
     }
 
     /// How many threads it has.
