@@ -13,6 +13,7 @@ mod hooks;
 #[path = "../program/process.rs"]
 mod process;
 mod stalls;
+mod storms;
 mod vanished;
 
 /// Lets this process and its children open more files than the usual 1,024.
