@@ -65,12 +65,17 @@ impl Workplace {
 
     /// Runs a command to its end with something on its standard input.
     pub fn run_with_input(&self, arguments: &[&str], input: &str) -> Output {
+        self.begin(arguments, input).wait_with_output().unwrap()
+    }
+
+    /// Starts a command with something on its standard input.
+    pub fn begin(&self, arguments: &[&str], input: &str) -> Child {
         let mut command = self.command(arguments);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         // A command that fails early does not read it.
         let _: std::io::Result<()> = child.stdin.take().unwrap().write_all(input.as_bytes());
-        child.wait_with_output().unwrap()
+        child
     }
 
     /// Runs a command that must succeed and returns what it printed.
