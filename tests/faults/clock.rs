@@ -67,11 +67,8 @@ fn a_clock_that_jumps_disconnects_nobody_and_tokens_are_held_to_it_with_leeway()
         .env("FAKETIME_NO_CACHE", "1")
         .env("FAKETIME_DONT_FAKE_MONOTONIC", "1")
         .env("DONT_FAKE_MONOTONIC", "1");
-    let settings = [
-        "heartbeat.ping_interval=1s",
-        "heartbeat.pong_timeout=1s",
-        "hubs.declared.chat.announcements.enabled=false",
-    ];
+    let settings =
+        ["heartbeat.ping_interval=1s", "heartbeat.pong_timeout=1s", "hubs.declared.chat.announcements.enabled=false"];
     let settings: Vec<_> = settings.iter().flat_map(|setting| ["--set", setting]).collect();
     let server = workplace.serve(&settings);
     let clock = Clock { file, server: &server };

@@ -3,6 +3,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "these tests watch a process from outside; there is no worker to block")]
 
+mod busy;
 mod churn;
 #[path = "../program/client.rs"]
 mod client;
@@ -17,6 +18,7 @@ mod process;
 mod stalls;
 mod store;
 mod storms;
+mod unplugged;
 mod vanished;
 
 /// Lets this process and its children open more files than the usual 1,024.
