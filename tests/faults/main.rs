@@ -27,8 +27,17 @@ fn open_many_files() {
     assert!(limit >= 4096, "these tests need 4096 open files, and the system allows {limit} (ulimit -Hn)");
 }
 
-/// Tells that a test had nothing to do here; `.ci/run` takes that for a failure.
+/// Tells that a test had nothing to do because something is not installed; `.ci/run` takes that for a failure.
 fn skipped(test: &str, why: &str) {
-    // Not `eprintln!`, which the test harness keeps to itself when a test succeeds.
-    let _ = std::io::Write::write_all(&mut std::io::stderr(), format!("SKIPPED {test}: {why}\n").as_bytes());
+    say(&format!("SKIPPED {test}: {why}\n"));
+}
+
+/// Tells that this machine does not allow what a test would do, which is nobody's failure.
+fn not_done(test: &str, why: &str) {
+    say(&format!("NOT DONE {test}: {why}\n"));
+}
+
+/// Not `eprintln!`, which the test harness keeps to itself when a test succeeds.
+fn say(line: &str) {
+    let _ = std::io::Write::write_all(&mut std::io::stderr(), line.as_bytes());
 }
