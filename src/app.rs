@@ -22,7 +22,7 @@ use actix_service::{IntoServiceFactory, Service, ServiceFactory};
 use actix_web::dev::AppConfig;
 use tokio::runtime::Handle;
 
-use self::descriptors::Shares;
+use self::descriptors::Budget;
 use self::listen::{Listen, default_app, listen_with, listener};
 #[cfg(feature = "mount")]
 pub use self::mount::Mount;
@@ -39,7 +39,8 @@ use crate::groups::{
 };
 use crate::hooks::announcements::Announcer;
 use crate::hooks::{AnyHooks, HookCalls, HookRunner, HookSettings, HookThreads, Hooks};
-use crate::http::{Routes, Seats, Services};
+use crate::http::lobby::Lobby;
+use crate::http::{Routes, Seats, Services, Shares};
 use crate::ids::{HubName, UserId};
 use crate::metrics::Metrics;
 use crate::user::{User, UserData};
@@ -217,10 +218,10 @@ impl<U: UserData> Server<U> {
             0 => cores(),
             workers => workers,
         };
-        let shares = self.provide_descriptors(workers);
-        let (services, hook_threads) = self.build(address, &shares).await?;
+        let budget = self.provide_descriptors(workers);
+        let (services, hook_threads) = self.build(address, &budget).await?;
         let last_sight = socket.try_clone()?;
-        let requests = (shares.requests / workers).clamp(1, MOST_REQUESTS);
+        let requests = (budget.requests / workers).clamp(1, MOST_REQUESTS);
         let builder = actix_server::Server::build()
             .workers(workers)
             .max_concurrent_connections(requests)
@@ -233,12 +234,12 @@ impl<U: UserData> Server<U> {
     }
 
     /// Has the process open as many files as the server needs, as far as it may.
-    fn provide_descriptors(&self, workers: usize) -> Shares {
+    fn provide_descriptors(&self, workers: usize) -> Budget {
         descriptors::provide(&self.config, workers, self.hooks.is_some())
     }
 
     /// Builds everything but the listener; `address` is where requests will come in.
-    async fn build(self, address: SocketAddr, shares: &Shares) -> Result<(Arc<Services<U>>, HookThreads), StartError> {
+    async fn build(self, address: SocketAddr, budget: &Budget) -> Result<(Arc<Services<U>>, HookThreads), StartError> {
         let Server { config, hooks, users, map_user, routes, listen: _ } = self;
         config.validate_for::<U>()?;
         let metrics = Metrics::new();
@@ -254,6 +255,7 @@ impl<U: UserData> Server<U> {
         let origins = OriginPolicy::new(&config.server.origins, &public_urls, address.ip().is_loopback())?;
         let proxies: Vec<String> = config.server.trusted_proxies.iter().map(ToString::to_string).collect();
 
+        let limits = &config.limits;
         let hook_threads = HookThreads::default();
         let hook_settings = HookSettings {
             timeout: config.hooks.timeout,
@@ -285,12 +287,15 @@ impl<U: UserData> Server<U> {
                 ..VerifierOptions::default()
             }),
             home: Handle::current(),
-            hubs: Hubs::new(hub_rules(&config, shares), hub_opener(&config, calls.clone(), metrics.clone())),
+            hubs: Hubs::new(hub_rules(&config, budget), hub_opener(&config, calls.clone(), metrics.clone())),
             hooks: calls,
             fanouts: Fanouts::new(heartbeat, metrics.clone()),
             map_user,
-            seats: Seats::new(shares.connections),
-            handshakes: Seats::new(config.limits.pending_handshakes),
+            seats: Seats::new(budget.connections),
+            user_shares: Shares::new(limits.connections_per_user),
+            address_shares: Shares::new(limits.connections_per_address),
+            lobby: Lobby::new(budget.lobby(limits.http_connections), metrics.clone()),
+            handshakes: Seats::new(limits.pending_handshakes),
             draining: AtomicBool::new(false),
             metrics,
             config,
@@ -387,9 +392,9 @@ fn throttle_limits(failures: &FailuresConfig) -> ThrottleLimits {
     }
 }
 
-fn hub_rules(config: &Config, shares: &Shares) -> HubRules {
+fn hub_rules(config: &Config, budget: &Budget) -> HubRules {
     let declared = config.hubs.declared.keys().chain([&config.hubs.default]).cloned().collect();
-    HubRules { declared, max_undeclared: shares.undeclared_hubs }
+    HubRules { declared, max_undeclared: budget.undeclared_hubs }
 }
 
 /// How a hub is opened: its registry, and who listens to it.
@@ -420,6 +425,7 @@ fn registry_settings(config: &Config, name: &HubName, settings: &HubConfig) -> R
             groups_per_connection: config.limits.groups_per_connection,
             masks_per_connection: config.limits.masks_per_connection,
             groups_per_hub: config.limits.groups_per_hub,
+            masks_per_hub: config.limits.masks_per_hub,
         },
         declared_groups: settings.declared_groups().collect(),
         public_fields: config.users.public_fields.clone(),

@@ -1,4 +1,4 @@
-//! Shares out the files that the process may have open, so that connections alone never use them up.
+//! Budget out the files that the process may have open, so that connections alone never use them up.
 //!
 //! Each connection is a descriptor, and so is everything else that the server opens. Who is refused by a full server
 //! learns so, and when to come back; a server without descriptors can accept nobody, not even who asks for `/health`.
@@ -12,10 +12,12 @@ use crate::ids::HubName;
 const PROCESS: usize = 96;
 /// What a thread with an event loop has open.
 const EVENT_LOOP: usize = 6;
-/// Connections that are no WebSocket, or not yet, beside the handshakes that may be under way.
-const REQUESTS: usize = 4096;
 /// The least that is kept for them: somebody must be able to ask how the server is.
 const FEWEST_REQUESTS: usize = 16;
+
+/// Of the connections that are no WebSocket, the part that may wait in the lobby. When it is full, the next comes in and
+/// another goes; until that one is closed, both are open.
+const LOBBY_PART: usize = 2;
 
 /// What the server would have open at its limits.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,7 +32,7 @@ struct Wanted {
 
 /// How much of each there may be.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Shares {
+pub struct Budget {
     /// Connections of clients, at most `limits.connections`.
     pub connections: usize,
     /// Undeclared hubs, at most `hubs.max_undeclared`.
@@ -39,8 +41,15 @@ pub struct Shares {
     pub requests: usize,
 }
 
+impl Budget {
+    /// Those of them that may stay, at most `limits.http_connections`.
+    pub fn lobby(&self, limit: usize) -> usize {
+        limit.min(self.requests / LOBBY_PART)
+    }
+}
+
 /// Raises the process's limit of open files as far as needed and allowed, and shares out what there is.
-pub fn provide(config: &Config, workers: usize, hooks: bool) -> Shares {
+pub fn provide(config: &Config, workers: usize, hooks: bool) -> Budget {
     let wanted = Wanted::of(config, workers, hooks);
     let before = rlimit::increase_nofile_limit(0);
     let limit = match rlimit::increase_nofile_limit(wanted.sum() as u64) {
@@ -52,14 +61,14 @@ pub fn provide(config: &Config, workers: usize, hooks: bool) -> Shares {
         }
     };
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let shares = wanted.share(limit);
-    match shares.connections < wanted.connections || shares.undeclared_hubs < wanted.undeclared_hubs {
+    let budget = wanted.share(limit);
+    match budget.connections < wanted.connections || budget.undeclared_hubs < wanted.undeclared_hubs {
         true => {
-            log::warn!(limit, connections = shares.connections, undeclared_hubs = shares.undeclared_hubs; "{}", TooFew(&wanted))
+            log::warn!(limit, connections = budget.connections, undeclared_hubs = budget.undeclared_hubs; "{}", TooFew(&wanted))
         }
-        false => log::info!(limit, connections = shares.connections; "the limit of open files suffices"),
+        false => log::info!(limit, connections = budget.connections; "the limit of open files suffices"),
     }
-    shares
+    budget
 }
 
 /// What is wrong with the limit, and what to do.
@@ -90,7 +99,7 @@ impl Wanted {
             connections: config.limits.connections,
             undeclared_hubs: if config.hubs.allow_undeclared { config.hubs.max_undeclared } else { 0 },
             per_hub: EVENT_LOOP * undeclared,
-            requests: config.limits.pending_handshakes.saturating_add(REQUESTS),
+            requests: config.limits.http_connections.saturating_mul(LOBBY_PART),
         }
     }
 
@@ -99,10 +108,10 @@ impl Wanted {
         [self.connections, hubs, self.requests].into_iter().fold(self.base, usize::saturating_add)
     }
 
-    fn share(&self, limit: usize) -> Shares {
+    fn share(&self, limit: usize) -> Budget {
         if let Some(spare) = limit.checked_sub(self.sum()) {
             let requests = self.requests.saturating_add(spare);
-            return Shares { connections: self.connections, undeclared_hubs: self.undeclared_hubs, requests };
+            return Budget { connections: self.connections, undeclared_hubs: self.undeclared_hubs, requests };
         }
         let left = limit.saturating_sub(self.base);
         let requests = (left / 16).clamp(FEWEST_REQUESTS, self.requests.max(FEWEST_REQUESTS));
@@ -113,7 +122,7 @@ impl Wanted {
         // A server that lets in nobody is no use to anybody.
         let connections = self.connections.min(left).max(1);
         let spare = left.saturating_sub(connections);
-        Shares { connections, undeclared_hubs, requests: requests.saturating_add(spare) }
+        Budget { connections, undeclared_hubs, requests: requests.saturating_add(spare) }
     }
 }
 
@@ -126,15 +135,15 @@ mod tests {
     #[test]
     fn with_descriptors_enough_all_is_as_configured_and_requests_have_the_rest() {
         assert_eq!(WANTED.sum(), 25_500);
-        let shares = WANTED.share(25_500);
-        assert_eq!(shares, Shares { connections: 20_000, undeclared_hubs: 100, requests: 5_000 });
-        assert_eq!(WANTED.share(26_000), Shares { requests: 5_500, ..shares });
+        let budget = WANTED.share(25_500);
+        assert_eq!(budget, Budget { connections: 20_000, undeclared_hubs: 100, requests: 5_000 });
+        assert_eq!(WANTED.share(26_000), Budget { requests: 5_500, ..budget });
     }
 
     #[test]
     fn with_fewer_descriptors_nothing_is_promised_twice() {
         for limit in 130..25_500 {
-            let Shares { connections, undeclared_hubs, requests } = WANTED.share(limit);
+            let Budget { connections, undeclared_hubs, requests } = WANTED.share(limit);
             let promised = WANTED.base + connections + undeclared_hubs * WANTED.per_hub + requests;
             assert!(promised <= limit, "{limit}: {promised}");
             assert!(requests >= FEWEST_REQUESTS && connections >= 1, "{limit}");
