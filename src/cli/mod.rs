@@ -6,6 +6,7 @@ mod serve;
 mod user;
 
 use std::fmt;
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -154,7 +155,8 @@ pub fn main() -> ExitCode {
     match run(cli.command.unwrap_or(Command::Serve), settings) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("{failure}");
+            // Where nobody can be told, there is still the status.
+            let _: io::Result<()> = writeln!(io::stderr(), "{failure}");
             ExitCode::from(failure.status)
         }
     }

@@ -65,12 +65,17 @@ impl Workplace {
 
     /// Runs a command to its end with something on its standard input.
     pub fn run_with_input(&self, arguments: &[&str], input: &str) -> Output {
+        self.begin(arguments, input).wait_with_output().unwrap()
+    }
+
+    /// Starts a command with something on its standard input.
+    pub fn begin(&self, arguments: &[&str], input: &str) -> Child {
         let mut command = self.command(arguments);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         // A command that fails early does not read it.
         let _: std::io::Result<()> = child.stdin.take().unwrap().write_all(input.as_bytes());
-        child.wait_with_output().unwrap()
+        child
     }
 
     /// Runs a command that must succeed and returns what it printed.
@@ -88,6 +93,17 @@ impl Workplace {
     /// Starts the server on a free port and waits until it is ready.
     pub fn serve(&self, arguments: &[&str]) -> Program {
         Program::start(self.command(&[&["--set", "server.port=0"], arguments].concat()))
+    }
+
+    /// The same behind some words of a shell, such as `ulimit -n 100 && exec "$@" 2>/dev/full`.
+    pub fn serve_by_shell(&self, words: &str, arguments: &[&str]) -> Program {
+        let command = self.command(&[]);
+        let program = command.get_program().to_owned();
+        let mut shell = Command::new("sh");
+        shell.arg("-c").arg(words).arg("sh").arg(program).args(["--set", "server.port=0"]).args(arguments);
+        shell.env_clear().envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        shell.current_dir(self.path()).stdin(Stdio::null());
+        Program::start(shell)
     }
 
     /// Starts the server exactly so.
@@ -168,6 +184,16 @@ impl Program {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
         line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+    }
+
+    /// Its number, by which the system knows it.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// How many files it has open, sockets included.
+    pub fn descriptors(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap().count()
     }
 
     /// How many threads it has.
