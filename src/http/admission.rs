@@ -20,7 +20,7 @@ use crate::auth::origin::CredentialKind;
 use crate::auth::peer::ClientAddress;
 use crate::auth::permissions::{Permissions, Role};
 use crate::auth::token::user_from_claims;
-use crate::config::{HubConfig, RawClients};
+use crate::config::{HubConfig, RawClients, SlowConsumers};
 use crate::event::{Authority, Connection};
 use crate::groups::Lease;
 use crate::hooks::{Authentication, Connecting, Identity, LoginAttempt};
@@ -67,6 +67,8 @@ pub struct Admission<U: UserData> {
     pub raw: RawMode,
     /// Whether the hub has masks on.
     pub masks: bool,
+    /// What becomes of the connection when it does not read.
+    pub slow_consumers: SlowConsumers,
     /// How long it may stay, where its token's expiry counts.
     pub expires_in: Option<Duration>,
 }
@@ -132,6 +134,7 @@ pub async fn admit<U: UserData>(
         echo,
         raw,
         masks: config.masks,
+        slow_consumers: config.slow_consumers,
         expires_in,
     })
 }

@@ -86,9 +86,8 @@ impl<U: UserData> Worker<U> {
 
     /// Starts the session of a connection that was let in.
     pub fn launch<T: Transport>(&self, admission: Admission<U>, seat: Seat, io: T, early: Vec<u8>) {
-        let link: Rc<Link> = Rc::new(Link::new(io, self.link_settings.clone()));
-        let Admission { connection, permissions, groups, lease, subprotocol, raw, masks, expires_in, echo: _ } =
-            admission;
+        let Admission { connection, permissions, groups, lease, subprotocol, raw, masks, expires_in, .. } = admission;
+        let link: Rc<Link> = Rc::new(Link::new(io, self.link_settings.clone(), admission.slow_consumers));
         let settings = if masks { self.with_masks.clone() } else { self.without_masks.clone() };
         let seat = Box::new(seat);
         let admitted =
