@@ -11,6 +11,7 @@ use actix::{Actor, Addr, Context, Recipient};
 
 use super::deliver::{Deliver, Publication};
 use super::fanout::Fanout;
+use super::fatal::exit_if_panicking;
 use super::membership::{Change, JoinError, Membership, MembershipLimits, Place, Route};
 use super::messages::{Content, Reached, Receiver, Refusal};
 use super::window::Permit;
@@ -37,9 +38,6 @@ pub struct RegistrySettings {
     /// Names that one connection's masks may be compared with, a second.
     pub mask_scan_per_second: usize,
 }
-
-/// Exit status of a process whose registry panicked: `EX_SOFTWARE` of sysexits.h.
-const STATUS_OF_PANIC: i32 = 70;
 
 /// The only writer of a hub's membership.
 ///
@@ -282,10 +280,7 @@ impl<U: UserData> Actor for GroupRegistry<U> {
 /// A hub without its registry is dead although the process looks healthy, so the process ends and is started anew.
 impl<U: UserData> Drop for GroupRegistry<U> {
     fn drop(&mut self) {
-        if std::thread::panicking() {
-            log::error!(hub:% = self.settings.hub; "the registry of a hub panicked; the process ends with status {STATUS_OF_PANIC}");
-            std::process::exit(STATUS_OF_PANIC);
-        }
+        exit_if_panicking(format_args!("the registry of hub '{}'", self.settings.hub));
     }
 }
 

@@ -42,14 +42,17 @@ impl Queue {
         // One that fits only into an empty queue is not worth all the others.
         let lost_itself = frame.is_message() && (policy == SlowConsumers::DropNewest || frame.len() > limits.bytes);
         let mut messages = 0;
-        while !lost_itself {
+        if !lost_itself {
+            while !self.has_room(&frame, limits)
+                && let Some(place) = self.most_dispensable(policy)
+            {
+                self.drop_at(place);
+                messages += 1;
+            }
             if self.has_room(&frame, limits) {
                 self.push_last(frame);
                 return Ok(Lost { messages, itself: false });
             }
-            let Some(place) = self.most_dispensable(policy) else { break };
-            self.drop_at(place);
-            messages += 1;
         }
         if !frame.is_message() {
             return Err(Full);
