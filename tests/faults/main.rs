@@ -5,12 +5,15 @@
 
 #[path = "../program/client.rs"]
 mod client;
+mod crowds;
 mod endings;
 mod floods;
 mod hooks;
 #[path = "../program/process.rs"]
 mod process;
+mod slow_consumers;
 mod stalls;
+mod stopped;
 mod vanished;
 
 /// Lets this process and its children open more files than the usual 1,024.
