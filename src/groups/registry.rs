@@ -143,8 +143,7 @@ impl<U: UserData> GroupRegistry<U> {
     /// [`Refusal`] when there is no such connection or a limit is reached.
     pub fn join(&mut self, connection: ConnectionId, group: &GroupName) -> Result<bool, Refusal> {
         let Some(change) = self.membership.join(connection, group).map_err(Refusal::from)? else { return Ok(false) };
-        if let Some(entry) = self.membership.get(connection) {
-            let (place, connection) = (entry.place, entry.connection.clone());
+        if let Some((place, connection)) = self.place_and_connection(connection) {
             self.deliver(place.worker, Deliver::Join { slot: place.slot, audience: change.audience });
             self.joined(connection, change);
         }
@@ -154,8 +153,7 @@ impl<U: UserData> GroupRegistry<U> {
     /// Takes a connection out of a group; `false` when it was not in it.
     pub fn leave(&mut self, connection: ConnectionId, group: &str) -> bool {
         let Some(change) = self.membership.leave(connection, group) else { return false };
-        if let Some(entry) = self.membership.get(connection) {
-            let (place, connection) = (entry.place, entry.connection.clone());
+        if let Some((place, connection)) = self.place_and_connection(connection) {
             self.deliver(place.worker, Deliver::Leave { slot: place.slot, audience: change.audience });
             self.left(&connection, change, LeaveReason::Left);
         }
@@ -170,6 +168,10 @@ impl<U: UserData> GroupRegistry<U> {
     /// Sends a message from the server to a connection or to a user; tells how many connections it went to.
     pub fn send(&mut self, to: &Receiver, data: Data) -> usize {
         self.send_content(to, data.into(), None)
+    }
+
+    fn place_and_connection(&self, id: ConnectionId) -> Option<(Place, Arc<Connection<U>>)> {
+        self.membership.get(id).map(|entry| (entry.place, entry.connection.clone()))
     }
 
     pub(super) fn broadcast_content(&mut self, target: &Target, content: Content, permit: Option<Permit>) -> Reached {
