@@ -172,7 +172,7 @@ fn run(command: Command, settings: Settings) -> Result<(), Failure> {
             Ok(serve::run(loaded.config)?)
         }
         Command::Config(command) => config::run(&command, settings),
-        Command::User(args) => Ok(user::run(args, settings.load()?.config.database().expose())?),
+        Command::User(args) => Ok(user::run(args, &settings.load()?.config)?),
     }
 }
 

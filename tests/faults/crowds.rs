@@ -66,6 +66,13 @@ fn a_flood_of_fifty_into_a_thousand_is_acked_to_the_last_and_others_go_on_meanwh
     let server = workplace.serve(&[
         "--set",
         "hubs.declared.chat.announcements.enabled=false",
+        // What is sent is not to be held up by what one connection may send.
+        "--set",
+        "limits.messages_per_second=1000000000",
+        "--set",
+        "limits.bytes_per_second=100GiB",
+        "--set",
+        "limits.connections_per_user=2000",
         // Those who read may be slow on a busy machine,
         "--set",
         "limits.outbound_messages=100000",
@@ -193,6 +200,13 @@ fn a_hundred_thousand_groups_a_scanner_and_the_end_of_one_who_is_in_ten_thousand
     let server = workplace.serve(&[
         "--set",
         "hubs.declared.chat.announcements.enabled=false",
+        // What is sent is not to be held up by what one connection may send.
+        "--set",
+        "limits.messages_per_second=1000000000",
+        "--set",
+        "limits.bytes_per_second=100GiB",
+        "--set",
+        "limits.connections_per_user=2000",
         // One more, for the group of its user.
         "--set",
         "limits.groups_per_connection=10001",
