@@ -243,7 +243,7 @@ proptest! {
 
 #[test]
 fn who_ends_in_many_groups_leaves_a_few_at_a_time_each_once_and_joins_no_more() {
-    let limits = MembershipLimits { groups_per_connection: 100, masks_per_connection: 2, groups_per_hub: 100 };
+    let limits = MembershipLimits { groups_per_connection: 100, groups_per_hub: 100, ..LIMITS };
     let mut membership = Membership::new(limits, []);
     let (one, other) = (entry(Some("mark"), 0), entry(Some("mark"), 0));
     let (id, other_id) = (one.connection.id, other.connection.id);
