@@ -43,6 +43,7 @@ pub use self::secret::{AccessKey, AccessKeyError, DatabaseUrl, DatabaseUrlError}
 pub use self::server::ServerConfig;
 pub use self::shutdown::ShutdownConfig;
 pub use self::users::UsersConfig;
+pub use crate::outbound::SlowConsumers;
 
 /// All settings of a server.
 ///

@@ -6,6 +6,7 @@
 mod ack_ids;
 pub mod deliver;
 mod fanout;
+mod fatal;
 mod heartbeat;
 mod hub;
 mod hubs;

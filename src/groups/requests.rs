@@ -21,7 +21,8 @@ impl<U: UserData> Handler<Request> for GroupRegistry<U> {
     type Result = ();
 
     fn handle(&mut self, request: Request, _: &mut Self::Context) {
-        let Some(entry) = self.membership.get(request.connection) else { return };
+        let entry = self.membership.get(request.connection).filter(|entry| !entry.ending);
+        let Some(entry) = entry else { return };
         let (place, id, ack_id) = (entry.place, request.connection, request.ack_id);
         let answered = request.is_answered();
         let result = match ack_id {

@@ -315,8 +315,8 @@ struct Frames {
 impl Frames {
     fn get(&mut self, subprotocol: Subprotocol, encode: impl FnOnce() -> Bytes, content: &Content) -> Frame {
         match subprotocol {
-            Subprotocol::Json => self.json.get_or_insert_with(|| Frame::from(encode())),
-            Subprotocol::Raw => self.raw.get_or_insert_with(|| Frame::from(raw_frame(&content.data))),
+            Subprotocol::Json => self.json.get_or_insert_with(|| Frame::message(encode(), subprotocol)),
+            Subprotocol::Raw => self.raw.get_or_insert_with(|| Frame::message(raw_frame(&content.data), subprotocol)),
         }
         .clone()
     }

@@ -21,7 +21,7 @@ use crate::auth::origin::CredentialKind;
 use crate::auth::peer::ClientAddress;
 use crate::auth::permissions::{Permissions, Role};
 use crate::auth::token::user_from_claims;
-use crate::config::{HubConfig, RawClients};
+use crate::config::{HubConfig, RawClients, SlowConsumers};
 use crate::event::{Authority, Connection};
 use crate::groups::{EnterError, Lease};
 use crate::hooks::{Authentication, Connecting, Identity, LoginAttempt};
@@ -69,6 +69,8 @@ pub struct Admission<U: UserData> {
     pub raw: RawMode,
     /// Whether the hub has masks on.
     pub masks: bool,
+    /// What becomes of the connection when it does not read.
+    pub slow_consumers: SlowConsumers,
     /// How long it may stay, where its token's expiry counts.
     pub expires_in: Option<Duration>,
     /// Its places among the connections of its user and of its address.
@@ -142,6 +144,7 @@ pub async fn admit<U: UserData>(
         echo,
         raw,
         masks: config.masks,
+        slow_consumers: config.slow_consumers,
         expires_in,
         shares: (of_user, of_address),
     })

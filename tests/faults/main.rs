@@ -8,6 +8,7 @@ mod churn;
 #[path = "../program/client.rs"]
 mod client;
 mod clock;
+mod crowds;
 mod descriptors;
 mod endings;
 mod floods;
@@ -15,7 +16,9 @@ mod full;
 mod hooks;
 #[path = "../program/process.rs"]
 mod process;
+mod slow_consumers;
 mod stalls;
+mod stopped;
 mod store;
 mod storms;
 mod unplugged;
