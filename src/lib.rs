@@ -132,6 +132,8 @@
 mod app;
 mod auth;
 #[cfg(feature = "cli")]
+mod bench;
+#[cfg(feature = "cli")]
 #[doc(hidden)]
 pub mod cli;
 pub mod config;
