@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -45,6 +45,8 @@ struct AckError {
 /// A connection that is open.
 pub struct Client {
     number: u32,
+    /// Marked messages so far.
+    sent: AtomicU32,
     stream: TcpStream,
     /// A frame is written whole before the next begins.
     writing: tokio::sync::Mutex<()>,
@@ -69,6 +71,7 @@ impl Client {
         let (stream, rest) = opening.await.map_err(late)??;
         let client = Arc::new(Client {
             number: number as u32,
+            sent: AtomicU32::new(0),
             stream,
             writing: tokio::sync::Mutex::default(),
             next_ack: AtomicU64::new(1),
@@ -91,6 +94,11 @@ impl Client {
         self.number
     }
 
+    /// The number of its next marked message.
+    pub fn next_number(&self) -> u32 {
+        self.sent.fetch_add(1, Ordering::Relaxed)
+    }
+
     /// Joins a group, or a mask.
     pub async fn join(&self, tally: &Tally, group: &str) -> Result<(), BenchError> {
         self.ask(tally, "join a group", |ack| format!(r#"{{"type":"joinGroup","group":"{group}","ackId":{ack}}}"#))
@@ -99,9 +107,21 @@ impl Client {
 
     /// Publishes a text without a mark, and waits for the ack.
     pub async fn publish_acked(&self, tally: &Tally, group: &str) -> Result<(), BenchError> {
+        self.publish_text_acked(tally, group, "hello").await
+    }
+
+    /// Publishes a marked text of `len` bytes, and waits for the ack.
+    pub async fn publish_marked_acked(&self, tally: &Tally, group: &str, len: usize) -> Result<(), BenchError> {
+        let stamp = Stamp { publisher: self.number, number: self.next_number(), at: tally.now() };
+        let mut text = Vec::with_capacity(64 + len);
+        tally.marker.write(&mut text, stamp, len);
+        self.publish_text_acked(tally, group, &String::from_utf8_lossy(&text)).await
+    }
+
+    async fn publish_text_acked(&self, tally: &Tally, group: &str, text: &str) -> Result<(), BenchError> {
         self.ask(tally, "send to a group", |ack| {
             format!(
-                r#"{{"type":"sendToGroup","group":"{group}","dataType":"text","data":"hello","noEcho":true,"ackId":{ack}}}"#
+                r#"{{"type":"sendToGroup","group":"{group}","dataType":"text","data":"{text}","noEcho":true,"ackId":{ack}}}"#
             )
         })
         .await

@@ -106,10 +106,26 @@ impl Bench {
         }
     }
 
-    /// Sends everybody home.
+    /// Sends everybody home, at the end of the run.
     pub(super) async fn end(&self, clients: Vec<Arc<Client>>) {
         self.tally.end();
+        self.dismiss(clients);
+    }
+
+    /// Sends these home, while the run goes on.
+    pub(super) fn dismiss(&self, clients: Vec<Arc<Client>>) {
         clients.iter().for_each(|client| client.close());
+    }
+
+    /// The time of each ack that one client waits for, one publish after the other, for so long.
+    pub(super) async fn acks(&self, client: &Client, group: &str, time: Duration) -> Result<Histogram, BenchError> {
+        let (times, end) = (Histogram::default(), Instant::now() + time);
+        while Instant::now() < end && !self.progress.is_stopped() {
+            let began = Instant::now();
+            client.publish_acked(&self.tally, group).await?;
+            times.record(began.elapsed());
+        }
+        Ok(times)
     }
 }
 

@@ -39,8 +39,6 @@ pub struct Publisher {
     pub target: Arc<str>,
     /// Deliveries that one publish makes.
     pub hearers: u64,
-    /// Publishes so far.
-    pub sent: u32,
 }
 
 /// What became of the messages of one period.
@@ -57,7 +55,47 @@ pub struct Outcome {
     pub own_cpu: Duration,
 }
 
+impl Outcome {
+    /// Both periods as one.
+    pub fn and(&self, other: &Outcome) -> Outcome {
+        Outcome {
+            published: self.published + other.published,
+            deliveries: self.deliveries + other.deliveries,
+            missing: self.missing + other.missing,
+            took: self.took + other.took,
+            server_cpu: self
+                .server_cpu
+                .or(other.server_cpu)
+                .map(|_| self.server_cpu.unwrap_or_default() + other.server_cpu.unwrap_or_default()),
+            own_cpu: self.own_cpu + other.own_cpu,
+        }
+    }
+
+    /// What one publish cost: the server's time of processors where it is known, else the time that passed.
+    pub fn cost(&self) -> f64 {
+        self.server_cpu.filter(|cpu| !cpu.is_zero()).unwrap_or(self.took).as_secs_f64()
+            / (self.published as f64).max(1.0)
+    }
+}
+
 impl Stage {
+    /// One publisher, as fast as the server delivers.
+    pub fn of_one(client: Arc<Client>, target: &str, hearers: usize, payload: usize) -> Self {
+        let publisher = Publisher { client, target: target.into(), hearers: hearers as u64 };
+        Stage { publishers: vec![publisher], payload, pace: Pace::Window(16) }
+    }
+
+    /// The same with another window.
+    pub fn with_window(self, window: u32) -> Self {
+        Stage { pace: Pace::Window(window), ..self }
+    }
+
+    /// Publishes one message, and waits until it has come.
+    pub async fn once(&mut self, bench: &Bench) -> Outcome {
+        // The time is over when the first is sent.
+        self.run(bench, "publishing", Duration::from_nanos(1)).await
+    }
+
     /// Publishes for a while, or until a publisher's connection ends, and waits until everything has come.
     pub async fn run(&mut self, bench: &Bench, phase: &'static str, time: Duration) -> Outcome {
         bench.progress.enter(phase, 0);
@@ -87,13 +125,13 @@ impl Stage {
 
     async fn closed_loop(&mut self, bench: &Bench, account: &mut Account, window: u32, end: Instant) {
         let mut turn = Turn::default();
-        while Instant::now() < end {
+        loop {
             let Some(next) = turn.of(&mut self.publishers) else { return };
             let room = account.owed.saturating_sub(next.hearers * u64::from(window - 1));
             if timeout(STALLED, bench.tally.wait_for(room)).await.is_err() {
                 return;
             }
-            if account.publish(bench, next, bench.tally.now(), self.payload).await.is_err() {
+            if account.publish(bench, next, bench.tally.now(), self.payload).await.is_err() || Instant::now() >= end {
                 return;
             }
         }
@@ -127,9 +165,8 @@ struct Account {
 impl Account {
     /// Fails when the connection has ended; its reader counts that.
     async fn publish(&mut self, bench: &Bench, by: &mut Publisher, at: Duration, len: usize) -> io::Result<()> {
-        let stamp = Stamp { publisher: by.client.number(), number: by.sent, at };
+        let stamp = Stamp { publisher: by.client.number(), number: by.client.next_number(), at };
         by.client.publish(&bench.tally, &by.target, stamp, len).await?;
-        by.sent = by.sent.wrapping_add(1);
         self.published += 1;
         self.owed += by.hearers;
         Ok(())
@@ -137,7 +174,7 @@ impl Account {
 }
 
 /// Waits for what is owed, as long as anything comes; what has not come.
-async fn settle(bench: &Bench, owed: u64) -> u64 {
+pub async fn settle(bench: &Bench, owed: u64) -> u64 {
     loop {
         let before = bench.tally.delivered();
         // Those whose connections ended get nothing more.

@@ -123,7 +123,7 @@ pub(super) fn milliseconds(time: Duration) -> f64 {
     time.as_micros() as f64 / 1000.0
 }
 
-/// How many in a second, rounded; nothing where too little time passed to tell.
+/// How many in a second of processor, rounded; nothing where it was too little for a clock of 10 ms.
 pub(super) fn per_second(count: u64, time: Duration) -> Option<f64> {
     (time >= Duration::from_millis(50)).then(|| (count as f64 / time.as_secs_f64()).round())
 }
@@ -137,7 +137,7 @@ impl Report {
             deliveries: outcome.deliveries,
             missing: outcome.missing,
             order_errors: tally.order_errors(),
-            deliveries_per_second: per_second(outcome.deliveries, outcome.took).unwrap_or(0.0),
+            deliveries_per_second: (outcome.deliveries as f64 / outcome.took.as_secs_f64().max(1e-6)).round(),
             deliveries_per_server_cpu_second: outcome.server_cpu.and_then(|cpu| per_second(outcome.deliveries, cpu)),
             latency_ms: Quantiles::from(&tally.latency),
         });
@@ -230,7 +230,7 @@ impl fmt::Display for Quantiles {
 }
 
 fn row(f: &mut fmt::Formatter<'_>, name: &str, value: impl fmt::Display) -> fmt::Result {
-    writeln!(f, "  {name:17} {value}")
+    writeln!(f, "  {name:20} {value}")
 }
 
 fn counted(count: u64, what: &str) -> String {

@@ -105,8 +105,8 @@ impl Tally {
 /// Whether a client hears every publisher's messages once and in order. Only some of the clients look.
 #[derive(Debug)]
 pub struct Sampler {
-    /// The number that each publisher's next message should have.
-    next: Mutex<Vec<u32>>,
+    /// The number that each publisher's next message should have, once it was heard.
+    next: Mutex<Vec<Option<u32>>>,
 }
 
 /// Publishers that a sampler follows; those above it are only timed.
@@ -124,10 +124,10 @@ impl Sampler {
         let publisher = stamp.publisher as usize;
         let mut next = self.next.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if publisher < FOLLOWED && next.len() <= publisher {
-            next.resize(publisher + 1, 0);
+            next.resize(publisher + 1, None);
         }
         if let Some(next) = next.get_mut(publisher)
-            && std::mem::replace(next, stamp.number.wrapping_add(1)) != stamp.number
+            && next.replace(stamp.number.wrapping_add(1)).is_some_and(|expected| expected != stamp.number)
         {
             tally.order_errors.fetch_add(1, Ordering::Relaxed);
         }
@@ -147,7 +147,7 @@ mod tests {
             sampler.hear(&tally, Stamp { publisher, number, at: Duration::ZERO });
             tally.order_errors() - before
         };
-        assert_eq!([hear(0, 0), hear(0, 1), hear(5, 0), hear(0, 2)], [0; 4]);
+        assert_eq!([hear(0, 0), hear(0, 1), hear(5, 9), hear(0, 2)], [0; 4]);
         assert_eq!([hear(0, 2), hear(0, 4), hear(0, 3)], [1; 3]);
         assert_eq!(tally.latency.count(), 7);
     }

@@ -9,7 +9,7 @@ use clap::{Args, Subcommand};
 use zeroize::Zeroizing;
 
 use super::{EXIT_FAILURE, Failure};
-use crate::bench::scenario::{Connect, Idle, Publish, Scenario, Shape};
+use crate::bench::scenario::{Churn, Connect, Ending, Everybody, Flood, Idle, Masks, Publish, Scenario, Shape};
 use crate::bench::{Bench, BenchError, Credential, Pace, Progress, Report, Target, raise_descriptor_limit};
 
 const EXAMPLES: &str = "\
@@ -68,6 +68,73 @@ enum ScenarioArgs {
         payload: usize,
         /// How long they are idle
         #[arg(long, default_value_t = 5.0, value_parser = seconds)]
+        seconds: f64,
+        #[command(flatten)]
+        common: CommonArgs,
+    },
+    /// Connections come and go in rounds: whether the server gives their memory back (with --pid)
+    Churn {
+        /// How often they come and go
+        #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(2..))]
+        rounds: u32,
+        /// Messages to all of them in each round
+        #[arg(long, default_value_t = 0, value_name = "COUNT")]
+        broadcasts: u32,
+        /// Bytes of a message
+        #[arg(long, default_value_t = 60_000, value_name = "BYTES")]
+        payload: usize,
+        /// How long they stay, and stay away
+        #[arg(long, default_value_t = 3.0, value_parser = seconds)]
+        seconds: f64,
+        #[command(flatten)]
+        common: CommonArgs,
+    },
+    /// A mask that matches three of many groups, beside one group of three: what masks cost
+    Masks {
+        /// How many groups the members share (100 each by the server's default limit)
+        #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..))]
+        groups: u32,
+        /// How long each step is measured
+        #[arg(long, default_value_t = 3.0, value_parser = seconds)]
+        seconds: f64,
+        #[command(flatten)]
+        common: CommonArgs,
+    },
+    /// A message to * in many groups, beside one to a group of the same members
+    Everybody {
+        /// How many groups the members are spread over
+        #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
+        groups: u32,
+        /// How long each step is measured
+        #[arg(long, default_value_t = 3.0, value_parser = seconds)]
+        seconds: f64,
+        #[command(flatten)]
+        common: CommonArgs,
+    },
+    /// A connection in many groups ends: how long the acks of another take meanwhile
+    Ending {
+        /// How many groups it is in (at most limits.groups_per_connection of the server)
+        #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
+        groups: u32,
+        /// How long the acks are watched, before and after
+        #[arg(long, default_value_t = 2.0, value_parser = seconds)]
+        seconds: f64,
+        #[command(flatten)]
+        common: CommonArgs,
+    },
+    /// Many publishers into one group as fast as they are let; run `groups --rate` beside it to see what others feel
+    Flood {
+        /// How many publish
+        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
+        publishers: u32,
+        /// Messages that each of them sends before the first ack
+        #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..))]
+        pipelined: u32,
+        /// Bytes of a message
+        #[arg(long, default_value_t = 128, value_name = "BYTES")]
+        payload: usize,
+        /// How long
+        #[arg(long, default_value_t = 10.0, value_parser = seconds)]
         seconds: f64,
         #[command(flatten)]
         common: CommonArgs,
@@ -182,7 +249,12 @@ impl ScenarioArgs {
             ScenarioArgs::Fanout { common, .. }
             | ScenarioArgs::Groups { common, .. }
             | ScenarioArgs::Connect { common }
-            | ScenarioArgs::Idle { common, .. } => common,
+            | ScenarioArgs::Idle { common, .. }
+            | ScenarioArgs::Churn { common, .. }
+            | ScenarioArgs::Masks { common, .. }
+            | ScenarioArgs::Everybody { common, .. }
+            | ScenarioArgs::Ending { common, .. }
+            | ScenarioArgs::Flood { common, .. } => common,
         }
     }
 
@@ -196,15 +268,31 @@ impl ScenarioArgs {
             warmup: Duration::from_secs_f64(load.warmup),
             time: Duration::from_secs_f64(load.seconds),
         };
-        match self {
-            ScenarioArgs::Fanout { load, .. } => publish(Shape::Fanout, load).run(bench).await,
-            ScenarioArgs::Groups { groups, load, .. } => {
-                publish(Shape::Groups(*groups as usize), load).run(bench).await
+        let time = Duration::from_secs_f64;
+        match *self {
+            ScenarioArgs::Fanout { ref load, .. } => publish(Shape::Fanout, load).run(bench).await,
+            ScenarioArgs::Groups { groups, ref load, .. } => {
+                publish(Shape::Groups(groups as usize), load).run(bench).await
             }
             ScenarioArgs::Connect { .. } => Connect { members }.run(bench).await,
             ScenarioArgs::Idle { broadcasts, payload, seconds, .. } => {
-                let time = Duration::from_secs_f64(*seconds);
-                Idle { members, time, broadcasts: *broadcasts, payload: *payload }.run(bench).await
+                Idle { members, time: time(seconds), broadcasts, payload }.run(bench).await
+            }
+            ScenarioArgs::Churn { rounds, broadcasts, payload, seconds, .. } => {
+                Churn { members, rounds, broadcasts, payload, time: time(seconds) }.run(bench).await
+            }
+            ScenarioArgs::Masks { groups, seconds, .. } => {
+                Masks { members, groups: groups as usize, time: time(seconds) }.run(bench).await
+            }
+            ScenarioArgs::Everybody { groups, seconds, .. } => {
+                Everybody { members, groups: groups as usize, time: time(seconds) }.run(bench).await
+            }
+            ScenarioArgs::Ending { groups, seconds, .. } => {
+                Ending { groups: groups as usize, time: time(seconds) }.run(bench).await
+            }
+            ScenarioArgs::Flood { publishers, pipelined, payload, seconds, .. } => {
+                let publishers = publishers as usize;
+                Flood { members, publishers, pipelined, payload, time: time(seconds) }.run(bench).await
             }
         }
     }

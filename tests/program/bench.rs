@@ -95,6 +95,52 @@ fn idle_tells_the_servers_memory_before_and_after_traffic() {
 }
 
 #[test]
+fn masks_and_everybody_tell_what_a_mask_costs_beside_a_group() {
+    let (workplace, server) = demo();
+    let arguments = ["masks", "-m", "4", "--groups", "200", "--seconds", "0.3"];
+    let report = measure(&workplace, &server, &arguments);
+    assert_coherent(&report, 3);
+    for name in ["mask_cost_ratio", "unmatched_cost_ratio", "others_ack_p99_ms", "others_ack_max_ms"] {
+        assert!(number(&report, name) > 0.0, "{report}");
+    }
+    let report = measure(&workplace, &server, &["everybody", "-m", "20", "--groups", "5", "--seconds", "0.3"]);
+    assert_coherent(&report, 20);
+    assert!(number(&report, "everybody_cost_ratio") > 0.0, "{report}");
+}
+
+#[test]
+fn ending_tells_how_long_acks_took_before_and_after() {
+    let (workplace, server) = demo();
+    let report = measure(&workplace, &server, &["ending", "--groups", "50", "--seconds", "0.3"]);
+    for name in ["ack_p99_before_ms", "ack_max_before_ms", "ack_p99_after_ms", "ack_max_after_ms"] {
+        assert!(number(&report, name) > 0.0, "{report}");
+    }
+    assert_eq!(report["lost_connections"], 0);
+}
+
+#[test]
+fn churn_tells_the_memory_of_each_round() {
+    let (workplace, server) = demo();
+    let pid = server.id().to_string();
+    let arguments = ["churn", "-m", "30", "--rounds", "2", "--broadcasts", "2", "--seconds", "0.2", "--pid", &pid];
+    let report = measure(&workplace, &server, &arguments);
+    assert_coherent(&report, 30);
+    assert_eq!((report["published"].as_u64(), report["payload_bytes"].as_u64()), (Some(4), Some(60_000)));
+    for name in ["server_bytes_peaks", "server_bytes_after"] {
+        assert_eq!(report[name].as_array().map(Vec::len), Some(2), "{report}");
+    }
+}
+
+#[test]
+fn flood_gets_an_ack_and_a_delivery_for_every_message() {
+    let (workplace, server) = demo();
+    let arguments = ["flood", "-m", "10", "--publishers", "4", "--seconds", "0.5"];
+    let report = measure(&workplace, &server, &arguments);
+    assert_coherent(&report, 10);
+    assert!(number(&report, "ack_max_ms") >= number(&report, "ack_p50_ms"), "{report}");
+}
+
+#[test]
 fn the_summary_for_people_says_what_was_found() {
     let (workplace, server) = demo();
     let url = url(&server).replace("ws://", "http://user-1:password-1@");

@@ -47,7 +47,7 @@ impl Scenario for Idle {
         let mut after = None;
         if self.broadcasts > 0 && complete {
             let hearers = self.members as u64;
-            let publishers = vec![Publisher { client: publisher, target: group.into(), hearers, sent: 0 }];
+            let publishers = vec![Publisher { client: publisher, target: group.into(), hearers }];
             let pace = Pace::Rate(f64::from(BROADCASTS_PER_SECOND));
             let time = Duration::from_secs(1) * self.broadcasts / BROADCASTS_PER_SECOND;
             let outcome = Stage { publishers, payload: self.payload, pace }.run(bench, "publishing", time).await;

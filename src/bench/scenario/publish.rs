@@ -82,5 +82,5 @@ impl Scenario for Publish {
 
 fn publisher_of(client: Arc<Client>, groups: &[Arc<str>], group: usize, hearers: usize) -> Publisher {
     let target = groups.get(group).cloned().unwrap_or_default();
-    Publisher { client, target, hearers: hearers as u64, sent: 0 }
+    Publisher { client, target, hearers: hearers as u64 }
 }
