@@ -27,7 +27,7 @@ fn index() -> GroupIndex {
     index
 }
 
-#[divan::bench(args = ["sales/*", "*rope", "*a*e*o*e*", "sales/[a-f]?????", "sales/europe"])]
+#[divan::bench(args = ["sales/*", "*rope", "*a*e*o*e*", "sales/[a-f]?r*"])]
 fn one_name_against_a_mask(bencher: Bencher, text: &str) {
     let mask = mask(text);
     bencher.bench(|| mask.matches(black_box("sales/europe")));
