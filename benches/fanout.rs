@@ -53,7 +53,8 @@ fn worker(subprotocol: Subprotocol) -> (Slots, Publication) {
     });
     let heartbeat = HeartbeatSettings { ping_interval: Duration::from_secs(25), pong_timeout: Duration::from_secs(20) };
     let mut slots = Slots::new(0, heartbeat, metrics);
-    let limits = MembershipLimits { groups_per_connection: 10, masks_per_connection: 10, groups_per_hub: 10 };
+    let limits =
+        MembershipLimits { groups_per_connection: 10, masks_per_connection: 10, groups_per_hub: 10, masks_per_hub: 10 };
     let mut membership = Membership::<()>::new(limits, []);
     let group = GroupName::parse("sales/europe", true).expect("a valid name");
     for _ in 0..MEMBERS {

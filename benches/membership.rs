@@ -10,8 +10,12 @@ fn main() {
     divan::main();
 }
 
-const LIMITS: MembershipLimits =
-    MembershipLimits { groups_per_connection: 20_000, masks_per_connection: 10, groups_per_hub: 1_000_000 };
+const LIMITS: MembershipLimits = MembershipLimits {
+    groups_per_connection: 20_000,
+    masks_per_connection: 10,
+    groups_per_hub: 1_000_000,
+    masks_per_hub: 100,
+};
 
 /// A connection of the user of this number.
 fn connect(membership: &mut Membership<()>, user: usize) -> ConnectionId {

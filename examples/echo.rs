@@ -36,6 +36,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     config.limits.max_message_bytes = MESSAGE_BYTES;
     config.limits.max_fragments = 1 << 20;
     config.limits.outbound_bytes = 2 * MESSAGE_BYTES;
+    // The suite sends as fast as it gets its echo.
+    config.limits.messages_per_second = 1_000_000;
+    config.limits.bytes_per_second = 1 << 30;
     config.fanout.window_bytes = 2 * MESSAGE_BYTES;
     // A test that writes one byte at a time is not to be pinged meanwhile.
     config.heartbeat.ping_interval = Duration::from_secs(600);

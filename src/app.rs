@@ -37,7 +37,8 @@ use crate::groups::{
 };
 use crate::hooks::announcements::Announcer;
 use crate::hooks::{AnyHooks, HookCalls, HookRunner, HookSettings, HookThreads, Hooks};
-use crate::http::{Routes, Seats, Services};
+use crate::http::lobby::Lobby;
+use crate::http::{Routes, Seats, Services, Shares};
 use crate::ids::{HubName, UserId};
 use crate::metrics::Metrics;
 use crate::user::{User, UserData};
@@ -268,6 +269,9 @@ impl<U: UserData> Server<U> {
             fanouts: Fanouts::new(heartbeat, metrics.clone()),
             map_user,
             seats: Seats::new(limits.connections),
+            user_shares: Shares::new(limits.connections_per_user),
+            address_shares: Shares::new(limits.connections_per_address),
+            lobby: Lobby::new(limits.http_connections, metrics.clone()),
             handshakes: Seats::new(limits.pending_handshakes),
             draining: AtomicBool::new(false),
             metrics,
@@ -399,6 +403,7 @@ fn registry_settings(config: &Config, name: &HubName, settings: &HubConfig) -> R
             groups_per_connection: config.limits.groups_per_connection,
             masks_per_connection: config.limits.masks_per_connection,
             groups_per_hub: config.limits.groups_per_hub,
+            masks_per_hub: config.limits.masks_per_hub,
         },
         declared_groups: settings.declared_groups().collect(),
         public_fields: config.users.public_fields.clone(),

@@ -9,6 +9,100 @@ use std::sync::Arc;
 use metrics::{Counter, Gauge, counter, describe_counter, describe_gauge, gauge};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 
+/// What a client can run into: the `limit` of `folkmoot_limits_reached_total`, mostly by the last part of its key. Slow consumers have a
+/// counter of their own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Limit {
+    /// A frame or a message is too big.
+    MaxMessageBytes,
+    /// A message has too many fragments.
+    MaxFragments,
+    /// JSON is nested too deep.
+    JsonDepth,
+    /// Messages of one connection.
+    MessagesPerSecond,
+    /// Bytes of one connection.
+    BytesPerSecond,
+    /// Connections in total.
+    Connections,
+    /// Connections of one user.
+    ConnectionsPerUser,
+    /// Connections of one address.
+    ConnectionsPerAddress,
+    /// Connections that are no WebSocket yet.
+    HttpConnections,
+    /// Handshakes under way.
+    PendingHandshakes,
+    /// A handshake, or a login's form, that takes too long.
+    HandshakeTimeout,
+    /// Groups of one connection.
+    GroupsPerConnection,
+    /// Masks of one connection.
+    MasksPerConnection,
+    /// Groups of one hub.
+    GroupsPerHub,
+    /// Masks of one hub.
+    MasksPerHub,
+    /// The cost of masks and counts.
+    MaskScanPerSecond,
+    /// Hubs that are not declared.
+    MaxUndeclared,
+    /// Data of one user.
+    MaxRecordBytes,
+    /// Logins that wait.
+    LoginsWaiting,
+}
+
+impl Limit {
+    /// All of them, in the order of their numbers.
+    pub const ALL: [Limit; 19] = [
+        Self::MaxMessageBytes,
+        Self::MaxFragments,
+        Self::JsonDepth,
+        Self::MessagesPerSecond,
+        Self::BytesPerSecond,
+        Self::Connections,
+        Self::ConnectionsPerUser,
+        Self::ConnectionsPerAddress,
+        Self::HttpConnections,
+        Self::PendingHandshakes,
+        Self::HandshakeTimeout,
+        Self::GroupsPerConnection,
+        Self::MasksPerConnection,
+        Self::GroupsPerHub,
+        Self::MasksPerHub,
+        Self::MaskScanPerSecond,
+        Self::MaxUndeclared,
+        Self::MaxRecordBytes,
+        Self::LoginsWaiting,
+    ];
+
+    /// The value of the label.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::MaxMessageBytes => "max_message_bytes",
+            Self::MaxFragments => "max_fragments",
+            Self::JsonDepth => "json_depth",
+            Self::MessagesPerSecond => "messages_per_second",
+            Self::BytesPerSecond => "bytes_per_second",
+            Self::Connections => "connections",
+            Self::ConnectionsPerUser => "connections_per_user",
+            Self::ConnectionsPerAddress => "connections_per_address",
+            Self::HttpConnections => "http_connections",
+            Self::PendingHandshakes => "pending_handshakes",
+            Self::HandshakeTimeout => "handshake_timeout",
+            Self::GroupsPerConnection => "groups_per_connection",
+            Self::MasksPerConnection => "masks_per_connection",
+            Self::GroupsPerHub => "groups_per_hub",
+            Self::MasksPerHub => "masks_per_hub",
+            Self::MaskScanPerSecond => "mask_scan_per_second",
+            Self::MaxUndeclared => "max_undeclared",
+            Self::MaxRecordBytes => "max_record_bytes",
+            Self::LoginsWaiting => "logins_waiting",
+        }
+    }
+}
+
 macro_rules! metrics {
     ($($kind:ident $field:ident $name:literal $text:literal)*) => {
         /// Handles on everything that is counted; cheap to clone.
@@ -18,6 +112,7 @@ macro_rules! metrics {
         /// The handles themselves.
         pub struct Handles {
             exporter: PrometheusHandle,
+            limits: [Counter; Limit::ALL.len()],
             $(#[doc = $text] pub $field: metrics!(@type $kind),)*
         }
 
@@ -28,7 +123,8 @@ macro_rules! metrics {
                 let exporter = recorder.handle();
                 metrics::with_local_recorder(&recorder, || {
                     $(metrics!(@describe $kind $name $text);)*
-                    Metrics(Arc::new(Handles { exporter, $($field: metrics!(@make $kind $name),)* }))
+                    let limits = limit_counters();
+                    Metrics(Arc::new(Handles { exporter, limits, $($field: metrics!(@make $kind $name),)* }))
                 })
             }
         }
@@ -72,7 +168,24 @@ metrics! {
     counter hook_failures "folkmoot_hook_failures_total" "Hook calls that panicked, were late or were not made because the queue was full."
 }
 
+fn limit_counters() -> [Counter; Limit::ALL.len()] {
+    const NAME: &str = "folkmoot_limits_reached_total";
+    describe_counter!(NAME, "What clients were refused, or ended for, because of a limit, by the limit.");
+    Limit::ALL.map(|limit| {
+        let counter = counter!(NAME, "limit" => limit.name());
+        counter.increment(0);
+        counter
+    })
+}
+
 impl Metrics {
+    /// Counts that somebody ran into a limit.
+    pub fn reached(&self, limit: Limit) {
+        if let Some(counter) = self.0.limits.get(limit as usize) {
+            counter.increment(1);
+        }
+    }
+
     /// Everything in the Prometheus text format.
     pub fn render(&self) -> String {
         self.0.exporter.render()
@@ -102,6 +215,17 @@ impl fmt::Debug for Metrics {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_limit_is_counted_under_its_own_name() {
+        let metrics = Metrics::new();
+        for (number, limit) in Limit::ALL.into_iter().enumerate() {
+            assert_eq!(limit as usize, number);
+            metrics.reached(limit);
+            let counted = format!("folkmoot_limits_reached_total{{limit=\"{}\"}} 1\n", limit.name());
+            assert!(metrics.render().contains(&counted), "{limit:?} is not counted");
+        }
+    }
 
     #[test]
     fn two_sets_of_metrics_do_not_mix() {

@@ -3,6 +3,7 @@
 //! Where users come from (store, token, the caller's own authentication) is not decided here.
 
 use std::borrow::Cow;
+use std::io;
 
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -93,6 +94,29 @@ impl UserData for User {
                 Value::Null | Value::Array(_) | Value::Object(_) => None,
             },
         }
+    }
+}
+
+/// How long user data is as JSON, without making the text.
+pub(crate) fn json_bytes(user: &impl Serialize) -> usize {
+    struct Length(usize);
+
+    impl io::Write for Length {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0 += bytes.len();
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    let mut length = Length(0);
+    match serde_json::to_writer(&mut length, user) {
+        Ok(()) => length.0,
+        // What cannot be written is nowhere shown.
+        Err(_) => 0,
     }
 }
 

@@ -2,14 +2,15 @@
 
 use std::fmt;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{self, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix_http::body::MessageBody;
 use actix_http::{HttpService, Request, Response};
+use actix_rt::net::TcpStream;
 use actix_server::ServerBuilder;
-use actix_service::{IntoServiceFactory, Service, ServiceFactory, ServiceFactoryExt, map_config};
+use actix_service::{IntoServiceFactory, Service, ServiceFactory, ServiceFactoryExt, apply_fn_factory, map_config};
 use actix_web::dev::AppConfig;
 use actix_web::{App, Error};
 use socket2::{Domain, Protocol, Socket, Type};
@@ -20,13 +21,9 @@ use crate::user::UserData;
 
 /// Connections that the system may keep until they are accepted: a burst of reconnects after a restart.
 const BACKLOG: i32 = 4096;
-/// How long a request's head may take.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a connection without an upgrade is kept for its next request.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 /// Binds the listener of a server, once its services are known.
-pub type Listen<U> = Box<dyn FnOnce(ServerBuilder, TcpListener, Arc<Services<U>>) -> io::Result<ServerBuilder>>;
+pub type Listen<U> = Box<dyn FnOnce(ServerBuilder, net::TcpListener, Arc<Services<U>>) -> io::Result<ServerBuilder>>;
 
 /// Keeps a factory of `App`s in a closure, where its types need no names.
 pub fn listen_with<U, F, I, S, B>(factory: F) -> Listen<U>
@@ -45,17 +42,23 @@ where
     Box::new(move |builder, listener, services| {
         let address = listener.local_addr()?;
         builder.listen("folkmoot", listener, move || {
-            let app = app_config(address);
-            HttpService::build()
-                .keep_alive(KEEP_ALIVE)
-                .client_request_timeout(HEAD_TIMEOUT)
+            let (app, limits) = (app_config(address), &services.config.limits);
+            let http = HttpService::build()
+                .keep_alive(limits.http_keep_alive)
+                .client_request_timeout(limits.http_head_timeout)
                 // 0 or at least a second: between them a deadline may never come (actix-http 3.20).
                 .client_disconnect_timeout(Duration::from_secs(1))
                 .h1_allow_half_closed(false)
                 .local_addr(address)
                 .upgrade(UpgradeFactory::new(services.clone()))
                 .finish(map_config(factory().into_factory().map_err(Into::<Error>::into), move |_| app.clone()))
-                .tcp()
+                .tcp();
+            let lobby = services.lobby.clone();
+            // Served to its end also means: handed over to a session, which has limits of its own.
+            apply_fn_factory(http, move |stream: TcpStream, http| {
+                let (guest, served) = (lobby.enter(), http.call(stream));
+                async move { guest.serve(served).await.unwrap_or(Ok(())) }
+            })
         })
     })
 }
@@ -75,7 +78,7 @@ fn app_config(address: SocketAddr) -> AppConfig {
 }
 
 /// A listening socket. Nothing is accepted before the server runs.
-pub fn listener(address: SocketAddr) -> io::Result<TcpListener> {
+pub fn listener(address: SocketAddr) -> io::Result<net::TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     // So that a restart need not wait for the connections of its predecessor to be forgotten. On Windows it would let
     // another program share the port.

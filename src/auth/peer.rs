@@ -5,7 +5,7 @@
 //! left was written by somebody we do not trust. Where a header cannot be understood, the walk stops at the last hop
 //! that could, so a forged header gains its sender nothing but the proxy's address instead of their own.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use actix_http::header::HeaderMap;
 use ipnet::IpNet;
@@ -79,6 +79,12 @@ impl ClientAddress {
         self.address
     }
 
+    /// What one customer has, for limits: the address itself, or the /64 of an IPv6 address. `None` where the address is
+    /// not known.
+    pub fn network(&self) -> Option<IpAddr> {
+        Some(network_of(self.address)).filter(|network| !network.is_unspecified())
+    }
+
     /// Whether the client speaks `https` or `wss`, to us or to a trusted proxy.
     pub fn is_secure(&self) -> bool {
         self.secure
@@ -94,6 +100,14 @@ impl ClientAddress {
     /// Demo users and `/metrics` rely on it. A proxy that adds no header at all cannot be told from a local client.
     pub fn is_direct_loopback(&self) -> bool {
         !self.forwarded && self.address.is_loopback()
+    }
+}
+
+/// The address itself, or the /64 of an IPv6 address.
+pub(super) fn network_of(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => IpAddr::V4(address),
+        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX))),
     }
 }
 

@@ -18,9 +18,11 @@
 use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+
+use super::peer::network_of;
 
 /// How many failures fill a bucket, and how fast it empties.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -161,14 +163,6 @@ struct Keys {
     address: u64,
     both: u64,
     login: u64,
-}
-
-/// The address itself, or the /64 of an IPv6 address.
-fn network_of(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V4(address) => IpAddr::V4(address),
-        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX))),
-    }
 }
 
 /// Buckets that failures fill and time empties, each kept as the moment at which it will be empty (GCRA).

@@ -16,6 +16,9 @@ use super::{BenchError, Progress, Target, handshake};
 /// Clients that look at order and latency; the others only count.
 const SAMPLERS: usize = 64;
 
+/// Publishers of a scenario in which not the members publish: one alone would meet `limits.messages_per_second`.
+const PUBLISHERS: usize = 16;
+
 /// A run against one server: what its scenarios have in common.
 #[derive(Clone)]
 pub struct Bench {
@@ -61,6 +64,16 @@ impl Bench {
     /// Connects one client that joins nothing.
     pub(super) async fn one(&self) -> Result<Arc<Client>, BenchError> {
         Client::connect(&self.target, self.address, 0, &self.tally, None).await
+    }
+
+    /// Connects those who publish and join nothing. What they send is refused at once or never.
+    pub(super) async fn publishers(&self, group: &str) -> Result<Vec<Arc<Client>>, BenchError> {
+        let publishers = self.gather(PUBLISHERS, |_| Vec::new(), None).await?;
+        // A publish without an ack would be refused without a word.
+        if let Some(first) = publishers.first() {
+            first.publish_acked(&self.tally, group).await?;
+        }
+        Ok(publishers)
     }
 
     /// Connects `count` clients, each of which joins its groups; the times that this took go to `times`.
@@ -117,13 +130,14 @@ impl Bench {
         clients.iter().for_each(|client| client.close());
     }
 
-    /// The time of each ack that one client waits for, one publish after the other, for so long.
+    /// The time of each ack that one client waits for, at most a thousand publishes a second, for so long.
     pub(super) async fn acks(&self, client: &Client, group: &str, time: Duration) -> Result<Histogram, BenchError> {
         let (times, end) = (Histogram::default(), Instant::now() + time);
         while Instant::now() < end && !self.progress.is_stopped() {
             let began = Instant::now();
             client.publish_acked(&self.tally, group).await?;
             times.record(began.elapsed());
+            tokio::time::sleep(Duration::from_millis(1)).await;
         }
         Ok(times)
     }

@@ -93,7 +93,10 @@ fn hint_of_status(status: u16) -> &'static str {
             ". The user may not enter this hub, or demo users come from elsewhere; give another login or another hub's URL"
         }
         404 => ". The URL of a hub is ws://HOST:PORT/client/hubs/NAME, that of the default hub ws://HOST:PORT/ws",
-        429 => ". Too many logins failed lately; wait a minute",
+        429 => {
+            ". A limit of the server for one user or one address: see limits.connections_per_user and \
+             limits.connections_per_address of its configuration, or use fewer --members; or too many logins failed lately"
+        }
         503 => {
             ". A limit of the server: see limits.connections, limits.pending_handshakes and auth.hashing.waiting of its \
              configuration, or use fewer --members or a smaller --inflight"

@@ -79,10 +79,11 @@ impl Outcome {
 }
 
 impl Stage {
-    /// One publisher, as fast as the server delivers.
-    pub fn of_one(client: Arc<Client>, target: &str, hearers: usize, payload: usize) -> Self {
-        let publisher = Publisher { client, target: target.into(), hearers: hearers as u64 };
-        Stage { publishers: vec![publisher], payload, pace: Pace::Window(16) }
+    /// These publish to one target in turns, as fast as the server delivers.
+    pub fn to(target: &str, hearers: usize, publishers: &[Arc<Client>], payload: usize) -> Self {
+        let (target, hearers) = (Arc::<str>::from(target), hearers as u64);
+        let by = |client: &Arc<Client>| Publisher { client: client.clone(), target: target.clone(), hearers };
+        Stage { publishers: publishers.iter().map(by).collect(), payload, pace: Pace::Window(16) }
     }
 
     /// The same with another window.

@@ -15,13 +15,14 @@ use crate::bench::{Bench, BenchError, Credential, Pace, Progress, Report, Target
 const EXAMPLES: &str = "\
 Examples, against the demo server of config.yaml (PASSWORD=password-1 in the environment):
   folkmoot bench fanout --login user-1 --password-env PASSWORD
-  folkmoot bench fanout --login user-1 --password-env PASSWORD --rate 40 --members 1000
+  folkmoot bench fanout --login user-1 --password-env PASSWORD --rate 40 --seconds 30
   folkmoot bench groups ws://127.0.0.1:8080/client/hubs/chat --token-env TOKEN --members 1000 --groups 100
   folkmoot bench connect --login user-1 --password-env PASSWORD --members 2000 --pid \"$(pgrep -x folkmoot)\"
   folkmoot bench idle --login user-1 --password-env PASSWORD --members 5000 --broadcasts 10 --json
 
 All members are connections of the one user given, who needs the roles webpubsub.joinLeaveGroup and
-webpubsub.sendToGroup. Announcements of the hub cost the server something and are not counted; for figures to compare,
+webpubsub.sendToGroup. For more than 100 of them start the server with, say, --set limits.connections_per_user=20000 (and
+limits.connections_per_address, from one machine); tokens without a user id count for no user. Announcements of the hub cost the server something and are not counted; for figures to compare,
 measure a hub without them.
 
 Exit status: 0 when nothing was missing or out of order and no connection was lost, otherwise 1.";
@@ -36,7 +37,7 @@ pub struct BenchArgs {
 
 #[derive(Debug, Subcommand)]
 enum ScenarioArgs {
-    /// One publisher and one group of all members: what a delivery costs
+    /// A few publishers and one group of all members: what a delivery costs
     Fanout {
         #[command(flatten)]
         load: LoadArgs,
@@ -92,7 +93,7 @@ enum ScenarioArgs {
     /// A mask that matches three of many groups, beside one group of three: what masks cost
     Masks {
         /// How many groups the members share (100 each by the server's default limit)
-        #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..))]
+        #[arg(long, default_value_t = 5_000, value_parser = clap::value_parser!(u32).range(1..))]
         groups: u32,
         /// How long each step is measured
         #[arg(long, default_value_t = 3.0, value_parser = seconds)]
@@ -125,7 +126,7 @@ enum ScenarioArgs {
     /// Many publishers into one group as fast as they are let; run `groups --rate` beside it to see what others feel
     Flood {
         /// How many publish
-        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
+        #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
         publishers: u32,
         /// Messages that each of them sends before the first ack
         #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..))]
@@ -168,7 +169,7 @@ struct CommonArgs {
     #[arg(default_value = "ws://127.0.0.1:8080/ws")]
     url: String,
     /// How many connections
-    #[arg(short, long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(short, long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
     members: u32,
     /// Handshakes under way at a time
     #[arg(long, default_value_t = 64, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]

@@ -176,7 +176,7 @@ fn run(command: Command, settings: Settings) -> Result<(), Failure> {
         }
         Command::Config(command) => config::run(&command, settings),
         Command::Bench(args) => bench::run(&args),
-        Command::User(args) => Ok(user::run(args, settings.load()?.config.database().expose())?),
+        Command::User(args) => Ok(user::run(args, &settings.load()?.config)?),
     }
 }
 

@@ -10,7 +10,9 @@ use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
 use crate::auth::permissions::HubRole;
+use crate::config::Config;
 use crate::ids::{GroupName, NameError, UserId};
+use crate::user::json_bytes;
 use crate::users::{
     self, HubAccess, MAX_PASSWORD_BYTES, StoreError, UserRecord, UserStore, check_new_password, hash_password,
 };
@@ -152,14 +154,14 @@ fn object(text: &str) -> Result<Map<String, Value>, String> {
     serde_json::from_str(text).map_err(|error| format!("not a JSON object: {error}"))
 }
 
-/// Runs the command on the store that `database` names (`users.database`).
+/// Runs the command on the store that `users.database` names.
 ///
 /// # Errors
 /// One sentence for the person at the terminal: the store is out of reach, the login is taken or not there, the
 /// password is too short.
-pub fn run(args: UserArgs, database: &str) -> anyhow::Result<()> {
+pub fn run(args: UserArgs, config: &Config) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    match runtime.block_on(execute(args.command, database)) {
+    match runtime.block_on(execute(args.command, config)) {
         // `folkmoot user list | head` is nobody's mistake.
         Err(error) if error.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe) => {
             Ok(())
@@ -168,13 +170,15 @@ pub fn run(args: UserArgs, database: &str) -> anyhow::Result<()> {
     }
 }
 
-async fn execute(command: UserCommand, database: &str) -> anyhow::Result<()> {
+async fn execute(command: UserCommand, config: &Config) -> anyhow::Result<()> {
+    let database = config.database();
+    let database = database.expose();
     // Only adding makes an embedded database: the others would find nobody in it, and the server would take it for one
     // in use and not add the demo users.
     let store = async || users::open_existing(database).await;
     let out = &mut io::stdout().lock();
     match command {
-        UserCommand::Add(args) => add(&args, database, out).await?,
+        UserCommand::Add(args) => add(&args, database, config.users.max_record_bytes, out).await?,
         UserCommand::Passwd { login, password_stdin } => passwd(&*store().await?, &login, password_stdin, out).await?,
         UserCommand::List { json } => list(&*store().await?, json, out).await?,
         UserCommand::Show { login, json } => show(&find(&*store().await?, &login).await?, json, out)?,
@@ -194,9 +198,16 @@ async fn execute(command: UserCommand, database: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn add(args: &AddArgs, database: &str, out: &mut dyn Write) -> anyhow::Result<()> {
+async fn add(args: &AddArgs, database: &str, max_bytes: usize, out: &mut dyn Write) -> anyhow::Result<()> {
     // What can be refused is refused before anybody types a password, and before a database is made.
     let record = args.record()?;
+    let bytes = json_bytes(&record.user());
+    if bytes > max_bytes {
+        bail!(
+            "the data of '{}' has {bytes} bytes as JSON, more than users.max_record_bytes ({max_bytes})",
+            record.login
+        );
+    }
     match users::open_existing(database).await {
         Ok(store) if store.find(&record.login).await?.is_some() => {
             return Err(StoreError::Conflict(record.login).into());

@@ -106,7 +106,8 @@ pub struct HashingConfig {
     ///
     /// Default 0; `FOLKMOOT__AUTH__HASHING__CONCURRENCY`.
     pub concurrency: usize,
-    /// Logins that may wait for their turn; the next is answered 503 with `Retry-After`.
+    /// Logins that may wait for their turn, and as many that `login_delay` holds up; the next is answered 503 with
+    /// `Retry-After`.
     ///
     /// Default 256, a few seconds of work; `FOLKMOOT__AUTH__HASHING__WAITING`.
     pub waiting: usize,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::secret::DatabaseUrl;
-use super::units::duration;
+use super::units::{bytes, duration};
 
 /// The section `users`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -25,6 +25,12 @@ pub struct UsersConfig {
     ///
     /// Default `[username, department]`; `FOLKMOOT__USERS__PUBLIC_FIELDS`.
     pub public_fields: Vec<String>,
+    /// Largest data of one user, as JSON: each connection keeps it, and announcements may show parts of it. A larger
+    /// one is not stored; a user who has one, from whatever source, is answered 403.
+    ///
+    /// Default `32KiB`: whatever the store takes fits. `FOLKMOOT__USERS__MAX_RECORD_BYTES`.
+    #[serde(with = "bytes")]
+    pub max_record_bytes: usize,
     /// How often the store is asked whether another process changed a user: the longest that somebody who was disabled
     /// stays connected.
     ///
@@ -44,6 +50,7 @@ impl Default for UsersConfig {
             database: None,
             demo: false,
             public_fields: vec!["username".to_owned(), "department".to_owned()],
+            max_record_bytes: 32 << 10,
             revision_interval: Duration::from_secs(2),
             cache_ttl: Duration::from_secs(60),
         }

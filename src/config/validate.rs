@@ -75,16 +75,23 @@ impl Config {
             ("limits.max_message_bytes", limits.max_message_bytes),
             ("limits.max_fragments", limits.max_fragments),
             ("limits.json_depth", limits.json_depth),
+            ("limits.messages_per_second", limits.messages_per_second),
+            ("limits.bytes_per_second", limits.bytes_per_second),
             ("limits.outbound_bytes", limits.outbound_bytes),
             ("limits.outbound_messages", limits.outbound_messages),
             ("limits.connections", limits.connections),
+            ("limits.connections_per_user", limits.connections_per_user),
+            ("limits.connections_per_address", limits.connections_per_address),
+            ("limits.http_connections", limits.http_connections),
             ("limits.pending_handshakes", limits.pending_handshakes),
             ("limits.groups_per_connection", limits.groups_per_connection),
             ("limits.masks_per_connection", limits.masks_per_connection),
             ("limits.groups_per_hub", limits.groups_per_hub),
+            ("limits.masks_per_hub", limits.masks_per_hub),
             ("limits.requests_in_flight", limits.requests_in_flight),
             ("limits.mask_scan_per_second", limits.mask_scan_per_second),
             ("limits.list_page", limits.list_page),
+            ("users.max_record_bytes", self.users.max_record_bytes),
             ("fanout.window_bytes", self.fanout.window_bytes),
             ("hooks.queue", hooks.queue),
             ("hooks.threads", hooks.threads),
@@ -100,6 +107,8 @@ impl Config {
             ("users.revision_interval", self.users.revision_interval),
             ("limits.write_timeout", self.limits.write_timeout),
             ("limits.handshake_timeout", self.limits.handshake_timeout),
+            ("limits.http_head_timeout", self.limits.http_head_timeout),
+            ("limits.http_keep_alive", self.limits.http_keep_alive),
             ("heartbeat.ping_interval", self.heartbeat.ping_interval),
             ("heartbeat.pong_timeout", self.heartbeat.pong_timeout),
             ("heartbeat.tcp_user_timeout", self.heartbeat.tcp_user_timeout),
@@ -140,8 +149,9 @@ impl Config {
 
     fn check_fit(&self, check: &mut Check) {
         let limits = &self.limits;
-        check.that(limits.max_message_bytes <= limits.outbound_bytes, "limits.outbound_bytes", || {
-            "must be at least limits.max_message_bytes, or the largest message makes everybody a slow consumer"
+        let two_messages = limits.max_message_bytes.saturating_mul(2);
+        check.that(two_messages <= limits.outbound_bytes, "limits.outbound_bytes", || {
+            "must be at least twice limits.max_message_bytes, or who is behind by one large message is closed by the next"
                 .to_owned()
         });
         check.that(limits.max_message_bytes <= self.fanout.window_bytes, "fanout.window_bytes", || {

@@ -14,7 +14,6 @@ pub mod inner;
 mod local;
 mod membership;
 pub mod messages;
-mod rate;
 mod registry;
 mod requests;
 mod slots;

@@ -144,7 +144,9 @@ impl<U: UserData> GroupRegistry<U> {
     /// # Errors
     /// [`Refusal`] when there is no such connection or a limit is reached.
     pub fn join(&mut self, connection: ConnectionId, group: &GroupName) -> Result<bool, Refusal> {
-        let Some(change) = self.membership.join(connection, group).map_err(Refusal::from)? else { return Ok(false) };
+        let Some(change) = self.membership.join(connection, group).map_err(|error| self.refusal(error))? else {
+            return Ok(false);
+        };
         if let Some(entry) = self.membership.get(connection) {
             let (place, connection) = (entry.place, entry.connection.clone());
             self.deliver(place.worker, Deliver::Join { slot: place.slot, audience: change.audience });
@@ -185,6 +187,14 @@ impl<U: UserData> GroupRegistry<U> {
             Publication { audiences: Vec::new(), mask, from: None, except: None, content, announcement: None, permit };
         self.publish(route, publication);
         reached
+    }
+
+    /// Says why a membership cannot begin, and counts the limit that is in its way.
+    pub(super) fn refusal(&self, error: JoinError) -> Refusal {
+        if let Some(limit) = error.limit() {
+            self.metrics.reached(limit);
+        }
+        error.into()
     }
 
     fn send_content(&mut self, to: &Receiver, content: Content, permit: Option<Permit>) -> usize {
@@ -300,6 +310,9 @@ impl From<JoinError> for Refusal {
                 Refusal::new(ErrorCode::LimitReached, "The connection listens to as many masks as it may.")
             }
             JoinError::HubFull => Refusal::new(ErrorCode::LimitReached, "The hub has as many groups as it may."),
+            JoinError::TooManyMasksInHub => {
+                Refusal::new(ErrorCode::LimitReached, "As many different masks are listened to in the hub as may be.")
+            }
         }
     }
 }

@@ -5,12 +5,13 @@ use serde_json::{Map, Value, json};
 
 use super::deliver::{Answer, Deliver, Publication};
 use super::inner::{Command, Publish, Request};
-use super::membership::Place;
+use super::membership::{Membership, Place};
 use super::messages::Refusal;
 use super::registry::GroupRegistry;
 use crate::error::ErrorCode;
 use crate::ids::{ConnectionId, GroupName, Target};
 use crate::mask::Mask;
+use crate::metrics::Limit;
 use crate::outbound::Moment;
 use crate::user::UserData;
 
@@ -78,7 +79,7 @@ impl<U: UserData> GroupRegistry<U> {
             Target::Group(group) => self.join(id, group).map(|_| ()),
             Target::Mask(mask) => {
                 self.pay_for_scan(id, mask)?;
-                if let Some(audience) = self.membership.listen(id, mask)?
+                if let Some(audience) = self.membership.listen(id, mask).map_err(|error| self.refusal(error))?
                     && let Some(Place { worker, slot }) = self.membership.get(id).map(|entry| entry.place)
                 {
                     self.deliver(worker, Deliver::Join { slot, audience });
@@ -153,20 +154,28 @@ impl<U: UserData> GroupRegistry<U> {
 
     /// Charges a mask's cost to its sender: as many names as share its literal prefix are about to be looked at.
     fn pay_for_scan(&mut self, id: ConnectionId, mask: &Mask) -> Result<(), Refusal> {
+        // Bounded, so that measuring costs no more than what is allowed.
+        let most = self.settings.mask_scan_per_second;
+        self.pay(id, |membership| membership.names_with_prefix(mask.literal_prefix(), most))
+    }
+
+    /// Has a connection pay for work that it asks for, before it is done.
+    fn pay(&mut self, id: ConnectionId, units: impl FnOnce(&Membership<U>) -> usize) -> Result<(), Refusal> {
         let (per_second, now) = (self.settings.mask_scan_per_second, Moment::now().since_start());
         let Some(entry) = self.membership.get_mut(id) else { return Ok(()) };
         // Asked before anything is measured: a refusal must not cost what is refused.
-        if entry.scans.take(now, 0, per_second) {
-            // Bounded, so that measuring costs no more than what is allowed.
-            let names = self.membership.names_with_prefix(mask.literal_prefix(), per_second);
-            let Some(entry) = self.membership.get_mut(id) else { return Ok(()) };
-            entry.scans.take(now, names, per_second);
-            return Ok(());
+        if !entry.scans.take(now, 0, per_second) {
+            self.metrics.reached(Limit::MaskScanPerSecond);
+            return Err(Refusal::new(
+                ErrorCode::LimitReached,
+                "The masks and questions of this connection look at more groups and members than allowed in a second; send fewer, or longer prefixes.",
+            ));
         }
-        Err(Refusal::new(
-            ErrorCode::LimitReached,
-            "The masks of this connection match against more groups than allowed in a second; send fewer, or longer prefixes.",
-        ))
+        let units = units(&self.membership);
+        if let Some(entry) = self.membership.get_mut(id) {
+            entry.scans.take(now, units, per_second);
+        }
+        Ok(())
     }
 
     /// Charges what the prefix did not tell: every group that matched, and every joined mask that hears it, is a piece of
@@ -179,7 +188,7 @@ impl<U: UserData> GroupRegistry<U> {
     }
 
     fn list_members(
-        &self,
+        &mut self,
         id: ConnectionId,
         group: &GroupName,
         after: Option<ConnectionId>,
@@ -193,9 +202,13 @@ impl<U: UserData> GroupRegistry<U> {
                 format!("Only members of '{group}', or the role folkmoot.listMembers, may list its members."),
             ));
         }
+        let limit = limit.min(self.settings.list_page);
+        self.pay(id, |membership| {
+            limit.min(membership.member_count(group.as_str())) + membership.cost_of_counting(group.as_str())
+        })?;
         let page = self
             .membership
-            .members(group.as_str(), after, limit.min(self.settings.list_page))
+            .members(group.as_str(), after, limit)
             .ok_or_else(|| Refusal::group_not_found(group.as_str()))?;
         let token = page.items.last().filter(|_| page.more).map(|last| last.connection.id.to_string());
         let members: Vec<_> = page
@@ -218,10 +231,12 @@ impl<U: UserData> GroupRegistry<U> {
         after: Option<GroupName>,
         limit: usize,
     ) -> Result<Map<String, Value>, Refusal> {
-        if let Some(Target::Mask(mask)) = &among {
-            self.pay_for_scan(id, mask)?;
-        }
         let limit = limit.min(self.settings.list_page);
+        match &among {
+            Some(Target::Mask(mask)) => self.pay_for_scan(id, mask)?,
+            // One's own groups are looked at all of them, those of the hub no further than the page.
+            _ => self.pay(id, |membership| limit.min(membership.group_count()).max(membership.group_count_of(id)))?,
+        }
         let after = after.as_ref().map(GroupName::as_str);
         let all = self.membership.get(id).is_some_and(|entry| entry.permissions.may_list_groups());
         let page = match all {
@@ -235,8 +250,9 @@ impl<U: UserData> GroupRegistry<U> {
     }
 
     fn count_members(&mut self, id: ConnectionId, target: &Target) -> Result<Map<String, Value>, Refusal> {
-        if let Target::Mask(mask) = target {
-            self.pay_for_scan(id, mask)?;
+        match target {
+            Target::Mask(mask) => self.pay_for_scan(id, mask)?,
+            Target::Group(group) => self.pay(id, |membership| 1 + membership.cost_of_counting(group.as_str()))?,
         }
         let Some(entry) = self.membership.get(id) else { return Ok(Map::new()) };
         let (groups, connections) = self.membership.count(target, |group| entry.permissions.may_send(group));

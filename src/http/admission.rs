@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashSet;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -13,7 +13,7 @@ use actix_http::header::{self, HeaderMap};
 use actix_http::ws;
 use actix_web::http::{Method, StatusCode, Version};
 
-use super::{Problem, Services};
+use super::{Problem, Services, Share};
 use crate::auth::Credential;
 use crate::auth::basic::BasicCredentials;
 use crate::auth::origin::CredentialKind;
@@ -22,12 +22,13 @@ use crate::auth::permissions::{Permissions, Role};
 use crate::auth::token::user_from_claims;
 use crate::config::{HubConfig, RawClients};
 use crate::event::{Authority, Connection};
-use crate::groups::Lease;
+use crate::groups::{EnterError, Lease};
 use crate::hooks::{Authentication, Connecting, Identity, LoginAttempt};
 use crate::ids::{ConnectionId, GroupName, HubName, NameError, Target, UserId};
+use crate::metrics::Limit;
 use crate::protocol::Subprotocol;
 use crate::session::RawMode;
-use crate::user::{User, UserData};
+use crate::user::{User, UserData, json_bytes};
 use crate::users::{LoginError, UserRecord};
 
 /// The head of a WebSocket handshake.
@@ -69,6 +70,8 @@ pub struct Admission<U: UserData> {
     pub masks: bool,
     /// How long it may stay, where its token's expiry counts.
     pub expires_in: Option<Duration>,
+    /// Its places among the connections of its user and of its address.
+    pub shares: (Option<Share<UserId>>, Option<Share<IpAddr>>),
 }
 
 /// Who somebody is, before the hub has its say.
@@ -99,6 +102,7 @@ pub async fn admit<U: UserData>(
     let config = services.config.hubs.hub(&hub).clone();
     let client = services.client(handshake.peer, handshake.tls, handshake.headers);
     services.origins.check_host(handshake.headers)?;
+    let of_address = share_of_address(services, &client)?;
     let raw = raw_mode(handshake.query, &config)?;
 
     let known = identify(services, handshake, &hub, &config, &client).await?;
@@ -118,7 +122,12 @@ pub async fn admit<U: UserData>(
     };
     let connecting = Connecting { connection, roles: known.roles, groups: known.groups };
     let Connecting { connection, roles, groups } = ask_hook(services, connecting).await?;
-    let lease = services.hubs.enter(&hub)?;
+    let of_user = share_of_user(services, connection.user_id.as_ref())?;
+    check_size(services, &connection)?;
+    let lease = services.hubs.enter(&hub).map_err(|error| match error {
+        EnterError::TooMany => services.over(Limit::MaxUndeclared, error.into()),
+        EnterError::NotDeclared => error.into(),
+    })?;
     let expires_in = known
         .expires_at
         .filter(|_| config.enforce_expiry)
@@ -133,7 +142,43 @@ pub async fn admit<U: UserData>(
         raw,
         masks: config.masks,
         expires_in,
+        shares: (of_user, of_address),
     })
+}
+
+/// Before anything is verified: what an address has too much of must not cost us a password's hash.
+fn share_of_address<U: UserData>(
+    services: &Services<U>,
+    client: &ClientAddress,
+) -> Result<Option<Share<IpAddr>>, Problem> {
+    let Some(network) = client.network() else { return Ok(None) };
+    let share = services.address_shares.take(&network);
+    let most =
+        "This address has as many connections as limits.connections_per_address allows; close one, or try later.";
+    share.map(Some).ok_or_else(|| services.over(Limit::ConnectionsPerAddress, Problem::too_many(most)))
+}
+
+fn share_of_user<U: UserData>(
+    services: &Services<U>,
+    user_id: Option<&UserId>,
+) -> Result<Option<Share<UserId>>, Problem> {
+    let Some(user_id) = user_id else { return Ok(None) };
+    let share = services.user_shares.take(user_id);
+    let most = "This user has as many connections as limits.connections_per_user allows; close one, or try later.";
+    share.map(Some).ok_or_else(|| services.over(Limit::ConnectionsPerUser, Problem::too_many(most)))
+}
+
+/// Whatever the source of a user's data, each connection keeps it.
+fn check_size<U: UserData>(services: &Services<U>, connection: &Connection<U>) -> Result<(), Problem> {
+    let Some(user) = &connection.user else { return Ok(()) };
+    let (bytes, most) = (json_bytes(&**user), services.config.users.max_record_bytes);
+    if bytes <= most {
+        return Ok(());
+    }
+    let user_id = connection.user_id.as_ref().map(UserId::as_str);
+    log::warn!("user.id" = user_id, bytes, most; "a user has more data than users.max_record_bytes and was not let in");
+    let detail = format!("The data of this user has {bytes} bytes as JSON, more than users.max_record_bytes ({most}).");
+    Err(services.over(Limit::MaxRecordBytes, Problem::forbidden(detail)))
 }
 
 /// RFC 6455, 4.2.1: the parts that actix-http lets pass are checked here too.

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use actix_web::http::StatusCode;
 use actix_web::http::header::{self, CacheControl, CacheDirective};
-use actix_web::web::Bytes;
+use actix_web::web::{Bytes, Payload};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use serde_json::json;
+use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 use super::admission::{LoggedIn, log_in};
@@ -17,16 +19,17 @@ use crate::auth::basic::BasicCredentials;
 use crate::auth::host::BaseUrl;
 use crate::auth::origin::CredentialKind;
 use crate::ids::HubName;
+use crate::metrics::Limit;
 use crate::user::UserData;
 
 /// Largest form that is read.
-pub(super) const MAX_FORM_BYTES: usize = 4096;
+const MAX_FORM_BYTES: usize = 4096;
 
 /// Answers `{token, url, expiresAt}` to a login with HTTP Basic or a form with `login` and `password`.
 pub(super) async fn token<U: UserData>(
     services: Arc<Services<U>>,
     request: HttpRequest,
-    body: Bytes,
+    body: Payload,
 ) -> Result<HttpResponse, Problem> {
     if services.is_draining() {
         return Err(Problem::unavailable("The server is going away; try another node, or again later."));
@@ -34,7 +37,11 @@ pub(super) async fn token<U: UserData>(
     let client = services.client_of(&request);
     services.origins.check_host(request.headers())?;
     services.origins.check_origin(request.headers(), &client, CredentialKind::Ambient)?;
-    let (basic, hub) = read_login(&request, &body)?;
+    let credential = Credential::of_request(request.headers(), None).inspect_err(|_| {
+        services.metrics.auth_failures.increment(1);
+    })?;
+    let body = read_body(&services, body).await?;
+    let (basic, hub) = read_login(&request, credential, &body)?;
     let default = &services.config.hubs.default;
     let hub = match hub {
         Some(name) => HubName::parse(&name).map_err(|error| Problem::bad_request(error.to_string()))?,
@@ -98,12 +105,29 @@ fn base_url<U: UserData>(
     Ok(BaseUrl::of_host(client.is_secure(), host))
 }
 
-fn read_login(request: &HttpRequest, body: &Bytes) -> Result<(BasicCredentials, Option<String>), Problem> {
+/// The form, within the time that a handshake may take: a body that never ends is one more way to say nothing.
+async fn read_body<U: UserData>(services: &Services<U>, body: Payload) -> Result<Bytes, Problem> {
+    let limit = services.config.limits.handshake_timeout;
+    let late = |_| {
+        let late = Problem::new(StatusCode::REQUEST_TIMEOUT, "The form did not come in time.");
+        services.over(Limit::HandshakeTimeout, late)
+    };
+    let read = timeout(limit, body.to_bytes_limited(MAX_FORM_BYTES)).await.map_err(late)?;
+    let too_big = format!("The form has more than {MAX_FORM_BYTES} bytes.");
+    let read = read.map_err(|_| Problem::new(StatusCode::PAYLOAD_TOO_LARGE, too_big))?;
+    read.map_err(|_| Problem::bad_request("The form could not be read."))
+}
+
+fn read_login(
+    request: &HttpRequest,
+    credential: Credential,
+    body: &Bytes,
+) -> Result<(BasicCredentials, Option<String>), Problem> {
     let query = url::form_urlencoded::parse(request.query_string().as_bytes());
     let mut hub = query.filter(|(name, _)| name == "hub").last().map(|(_, hub)| hub.into_owned());
     // Only what a header says: a token in the query proves no password. A header that is there and wrong is refused, and
     // the form is not looked at.
-    match Credential::of_request(request.headers(), None)? {
+    match credential {
         Credential::Basic(basic) => return Ok((basic, hub)),
         Credential::Token(_) => return Err(Problem::unauthorized("A token cannot be exchanged; send HTTP Basic.")),
         Credential::Anonymous => {}

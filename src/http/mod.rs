@@ -2,6 +2,7 @@
 
 pub mod admission;
 mod health;
+pub mod lobby;
 mod login;
 mod metrics;
 #[cfg(feature = "mount")]
@@ -14,5 +15,5 @@ pub mod upgrade;
 
 pub use problem::Problem;
 pub use routes::Routes;
-pub use seats::{Seat, Seats};
+pub use seats::{Seat, Seats, Share, Shares};
 pub use services::Services;

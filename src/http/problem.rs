@@ -53,6 +53,12 @@ impl Problem {
         Problem::new(StatusCode::NOT_FOUND, detail)
     }
 
+    /// 429: too much of it by this client.
+    pub fn too_many(detail: impl Into<Cow<'static, str>>) -> Self {
+        let retry_after = Some(Duration::from_secs(2));
+        Problem { retry_after, ..Problem::new(StatusCode::TOO_MANY_REQUESTS, detail) }
+    }
+
     /// 503: not now, but soon.
     pub fn unavailable(detail: impl Into<Cow<'static, str>>) -> Self {
         let retry_after = Some(Duration::from_secs(2));

@@ -46,7 +46,7 @@ impl<U: UserData> Routes<U> {
         let routes = self.clone();
         let metrics = move |request: HttpRequest| routes.with(move |services| metrics::metrics(services, request));
         let routes = self.clone();
-        let token = move |request: HttpRequest, body: web::Bytes| {
+        let token = move |request: HttpRequest, body: web::Payload| {
             routes.with(move |services| login::token(services, request, body))
         };
         let routes = self.clone();
@@ -57,7 +57,6 @@ impl<U: UserData> Routes<U> {
             .service(web::resource("/metrics").route(web::route().guard(get_or_head()).to(metrics)))
             .service(
                 web::resource("/auth/token")
-                    .app_data(web::PayloadConfig::new(login::MAX_FORM_BYTES))
                     .route(web::post().to(token))
                     .route(web::method(Method::OPTIONS).to(preflight)),
             );

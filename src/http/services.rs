@@ -1,5 +1,6 @@
 //! What every worker needs to let connections in; made once by the composition root and shared.
 
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,7 +11,8 @@ use actix_web::HttpRequest;
 use tokio::runtime::Handle;
 use zeroize::Zeroizing;
 
-use super::{Problem, Seats};
+use super::lobby::Lobby;
+use super::{Problem, Seats, Shares};
 use crate::auth::host::{BaseUrl, OwnNames};
 use crate::auth::origin::OriginPolicy;
 use crate::auth::peer::{ClientAddress, TrustedProxies};
@@ -20,10 +22,10 @@ use crate::config::Config;
 use crate::groups::{Fanouts, Hubs};
 use crate::hooks::HookCalls;
 use crate::ids::{HubName, UserId};
-use crate::metrics::Metrics;
+use crate::metrics::{Limit, Metrics};
 use crate::outbound::{LinkSettings, OutboundLimits};
 use crate::protocol::json::ParseOptions;
-use crate::session::SessionSettings;
+use crate::session::{InboundRates, SessionSettings};
 use crate::transport::decoder::DecoderLimits;
 use crate::user::{User, UserData};
 use crate::users::{LoginError, StoreError, UserRecord, UserStore, Verifier};
@@ -61,6 +63,12 @@ pub struct Services<U: UserData> {
     pub map_user: MapUser<U>,
     /// Places for connections.
     pub seats: Arc<Seats>,
+    /// Places for the connections of each user.
+    pub user_shares: Arc<Shares<UserId>>,
+    /// Places for the connections of each address.
+    pub address_shares: Arc<Shares<IpAddr>>,
+    /// Where connections wait that are no WebSockets.
+    pub lobby: Arc<Lobby>,
     /// Places for handshakes.
     pub handshakes: Arc<Seats>,
     /// Set when the server is about to end.
@@ -70,6 +78,12 @@ pub struct Services<U: UserData> {
 }
 
 impl<U: UserData> Services<U> {
+    /// Counts that a client ran into a limit, and answers it.
+    pub fn over(&self, limit: Limit, problem: Problem) -> Problem {
+        self.metrics.reached(limit);
+        problem
+    }
+
     /// Whether the server is about to end and lets nobody in.
     pub fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Acquire)
@@ -83,7 +97,7 @@ impl<U: UserData> Services<U> {
     /// The client at the other end of a request, which came over TLS or not.
     pub fn client(&self, peer: Option<std::net::SocketAddr>, tls: bool, headers: &HeaderMap) -> ClientAddress {
         // Without a peer address (a foreign listener may have none) nobody is taken for loopback.
-        let peer = peer.map_or(std::net::IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
+        let peer = peer.map_or(IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
         ClientAddress::of_request(peer, tls, headers, &self.proxies)
     }
 
@@ -154,7 +168,8 @@ impl<U: UserData> Services<U> {
         match &why {
             LoginError::Denied => self.metrics.auth_failures.increment(1),
             LoginError::Throttled { .. } => self.metrics.auth_throttled.increment(1),
-            LoginError::Busy | LoginError::Unavailable(_) => {}
+            LoginError::Busy => self.metrics.reached(Limit::LoginsWaiting),
+            LoginError::Unavailable(_) => {}
         }
         log::info!("user.id" = login, address:% = client.address(), reason:% = why; "a login was refused");
         why.into()
@@ -212,6 +227,10 @@ impl<U: UserData> Services<U> {
                 max_frame_bytes: limits.max_frame_bytes,
                 max_message_bytes: limits.max_message_bytes,
                 max_fragments: u32::try_from(limits.max_fragments).unwrap_or(u32::MAX),
+            },
+            rates: InboundRates {
+                messages_per_second: limits.messages_per_second,
+                bytes_per_second: limits.bytes_per_second,
             },
             hooks: self.hooks.clone(),
             metrics: self.metrics.clone(),

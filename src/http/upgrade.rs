@@ -27,6 +27,7 @@ use super::problem::PROBLEM_JSON;
 use super::{Problem, Seat, Services};
 use crate::error::Disconnect;
 use crate::groups::LocalFanout;
+use crate::metrics::Limit;
 use crate::outbound::{Link, LinkSettings};
 use crate::session::{Admitted, Session, SessionSettings};
 use crate::transport::Transport;
@@ -87,10 +88,10 @@ impl<U: UserData> Worker<U> {
     /// Starts the session of a connection that was let in.
     pub fn launch<T: Transport>(&self, admission: Admission<U>, seat: Seat, io: T, early: Vec<u8>) {
         let link: Rc<Link> = Rc::new(Link::new(io, self.link_settings.clone()));
-        let Admission { connection, permissions, groups, lease, subprotocol, raw, masks, expires_in, echo: _ } =
+        let Admission { connection, permissions, groups, lease, subprotocol, raw, masks, expires_in, echo: _, shares } =
             admission;
         let settings = if masks { self.with_masks.clone() } else { self.without_masks.clone() };
-        let seat = Box::new(seat);
+        let seat = Box::new((seat, shares));
         let admitted =
             Admitted { connection, permissions, groups, lease, subprotocol, raw, settings, expires_in, seat };
         let id = admitted.connection.id;
@@ -116,11 +117,15 @@ impl<U: UserData> Worker<U> {
     }
 
     async fn decide_in_time(&self, handshake: Handshake<'_>) -> Result<(Admission<U>, Seat), Problem> {
-        let busy = || Problem::unavailable("Too many connections; try again later.");
-        let _handshake = self.services.handshakes.take().ok_or_else(busy)?;
-        let seat = self.services.seats.take().ok_or_else(busy)?;
+        let services = &self.services;
+        let busy = |limit| move || services.over(limit, Problem::unavailable("Too many connections; try again later."));
+        let _handshake = services.handshakes.take().ok_or_else(busy(Limit::PendingHandshakes))?;
+        let seat = services.seats.take().ok_or_else(busy(Limit::Connections))?;
         let limit = self.services.config.limits.handshake_timeout;
-        let late = |_| Problem::unavailable("The handshake took too long; try again in a moment.");
+        let late = |_| {
+            let late = Problem::unavailable("The handshake took too long; try again in a moment.");
+            services.over(Limit::HandshakeTimeout, late)
+        };
         let admission = timeout(limit, admit(&self.services, handshake)).await.map_err(late)??;
         if self.services.is_draining() {
             return Err(Problem::unavailable("The server is going away; try another node, or again later."));

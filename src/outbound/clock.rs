@@ -24,6 +24,11 @@ impl Moment {
         Duration::from_millis(self.0)
     }
 
+    /// How long after an earlier moment it is; nothing where that one is not earlier.
+    pub fn since(self, earlier: Moment) -> Duration {
+        Duration::from_millis(self.0.saturating_sub(earlier.0))
+    }
+
     /// Which of the steps of `length` it lies in, counted from the start.
     pub fn step(self, length: Duration) -> u64 {
         self.0 / (length.as_millis() as u64).max(1)

@@ -1,5 +1,6 @@
 //! What stands between "decided to send" and "wrote to the socket": the bounded queue of each connection, and the
-//! corner that a session and its worker's fan-out share.
+//! corner that a session and its worker's fan-out share. The coarse clock of connections, and the rates measured by it, are
+//! here too.
 
 mod clock;
 mod closing;
@@ -7,6 +8,7 @@ mod frame;
 mod gate;
 mod link;
 mod queue;
+mod rate;
 
 pub use clock::Moment;
 pub use closing::close;
@@ -14,3 +16,4 @@ pub use frame::Frame;
 pub use gate::Gate;
 pub use link::{Link, LinkSettings, Pushed};
 pub use queue::{Full, OutboundLimits, Queue, Scratch, Written};
+pub use rate::Rate;

@@ -149,6 +149,15 @@ pub struct FrameError {
     pub ack_id: Option<u64>,
     /// What is wrong, for the peer. Never repeats unbounded input.
     pub message: Cow<'static, str>,
+    /// Its data is nested too deep, which is a limit and not only a mistake.
+    pub too_deep: bool,
+}
+
+impl FrameError {
+    /// A mistake.
+    pub fn new(ack_id: Option<u64>, message: Cow<'static, str>) -> Self {
+        FrameError { ack_id, message, too_deep: false }
+    }
 }
 
 impl From<FrameError> for Disconnect {
@@ -174,7 +183,7 @@ mod tests {
 
     #[test]
     fn a_frame_error_closes_with_1007_and_its_sentence() {
-        let end = Disconnect::from(FrameError { ack_id: None, message: "the frame has no 'type'".into() });
+        let end = Disconnect::from(FrameError::new(None, "the frame has no 'type'".into()));
         assert_eq!((end.close_code(), end.reason()), (1007, "the frame has no 'type'"));
     }
 }

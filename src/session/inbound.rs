@@ -16,6 +16,7 @@ use crate::groups::messages::{Content, Receiver, Refusal};
 use crate::groups::{Hub, Permit};
 use crate::hooks::{HookCalls, Incoming, Said, Verdict};
 use crate::ids::Target;
+use crate::metrics::Limit;
 use crate::protocol::frame::Page;
 use crate::protocol::{ClientFrame, Data, json};
 use crate::transport::encoder;
@@ -50,10 +51,15 @@ impl<U: UserData> Session<U> {
     pub(super) fn on_json(&mut self, text: &Bytes, ctx: &mut Context<Self>) {
         match json::parse(text, &self.settings.parse) {
             Ok(frame) => self.on_client_frame(frame, ctx),
-            Err(error) => match error.ack_id {
-                Some(ack_id) => self.settle(Some(ack_id), Err(Refusal::new(ErrorCode::BadRequest, error.message))),
-                None => self.fail(error.into()),
-            },
+            Err(error) => {
+                if error.too_deep {
+                    self.settings.metrics.reached(Limit::JsonDepth);
+                }
+                match error.ack_id {
+                    Some(ack_id) => self.settle(Some(ack_id), Err(Refusal::new(ErrorCode::BadRequest, error.message))),
+                    None => self.fail(error.into()),
+                }
+            }
         }
     }
 

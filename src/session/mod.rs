@@ -6,6 +6,7 @@
 mod farewell;
 mod frames;
 mod inbound;
+mod meter;
 mod raw;
 
 use std::rc::Rc;
@@ -17,6 +18,7 @@ use serde_json::value::to_raw_value;
 
 use self::farewell::Farewell;
 use self::frames::Frames;
+pub use self::meter::InboundRates;
 pub use self::raw::RawMode;
 use crate::auth::permissions::Permissions;
 use crate::error::{Disconnect, DisconnectKind};
@@ -39,6 +41,8 @@ pub struct SessionSettings<U: UserData> {
     pub parse: ParseOptions,
     /// What a peer may make us hold.
     pub decoder: DecoderLimits,
+    /// How fast a peer may send.
+    pub rates: InboundRates,
     /// The caller's hooks, if there are any.
     pub hooks: Option<HookCalls<U>>,
     /// Where what happens is counted.
@@ -97,7 +101,8 @@ impl<U: UserData> Session<U> {
         settings.metrics.connections.increment(1.0);
         settings.metrics.connections_opened.increment(1);
 
-        let frames = Frames::new(link.clone(), Decoder::new(settings.decoder), early, settings.metrics.clone());
+        let decoder = Decoder::new(settings.decoder);
+        let frames = Frames::new(link.clone(), decoder, settings.rates, early, settings.metrics.clone());
         let farewell = Farewell::new(connection.id, lease.hub().clone(), settings.metrics.clone());
         Session::create(|ctx| {
             ctx.add_stream(frames);
@@ -184,7 +189,9 @@ impl<U: UserData> StreamHandler<Result<Inbound, Disconnect>> for Session<U> {
                 };
                 self.link.end(kind.into());
             }
-            Err(disconnect) if disconnect.kind() == DisconnectKind::Lost => self.link.end(disconnect),
+            Err(disconnect) if matches!(disconnect.kind(), DisconnectKind::Lost | DisconnectKind::RateLimit) => {
+                self.link.end(disconnect);
+            }
             Err(disconnect) => self.fail(disconnect),
         }
     }

@@ -21,7 +21,8 @@ pub struct VerifierOptions {
     /// Hashes under way at a time, each a core and 19 MiB. Default: half the cores, at least one, so that a storm of
     /// logins leaves the other half to the connections there are.
     pub parallel: usize,
-    /// Logins that may wait for their turn; the next is [`LoginError::Busy`]. Default 256, which is a few seconds' work.
+    /// Logins that may wait for their turn, and as many that may be slowed after failures; the next is
+    /// [`LoginError::Busy`]. Default 256, which is a few seconds' work.
     pub max_waiting: usize,
     /// How long a password that fitted is remembered. Default 60 s, so that everybody can reconnect after a restart of
     /// a proxy without the cost of everybody's hash.
@@ -89,6 +90,7 @@ pub struct Verifier {
     options: VerifierOptions,
     turns: Arc<Semaphore>,
     waiting: AtomicUsize,
+    delayed: AtomicUsize,
     /// Made at start and nowhere written: what is remembered says nothing without it.
     key: hmac::Key,
     remembered: Mutex<Remembered>,
@@ -105,6 +107,7 @@ impl Verifier {
         Verifier {
             turns: Arc::new(Semaphore::new(options.parallel.max(1))),
             waiting: AtomicUsize::new(0),
+            delayed: AtomicUsize::new(0),
             key: hmac::Key::new(hmac::HMAC_SHA256, &*key),
             remembered: Mutex::default(),
             revision: AtomicI64::new(i64::MIN),
@@ -161,7 +164,11 @@ impl Verifier {
         }
         match throttle() {
             Verdict::Allow => {}
-            Verdict::Delay(delay) => tokio::time::sleep(delay).await,
+            Verdict::Delay(delay) => {
+                // Bounded apart from those who wait for their turn: who attacks one login must not keep out the others.
+                let _place = Place::take(&self.delayed, self.options.max_waiting).ok_or(LoginError::Busy)?;
+                tokio::time::sleep(delay).await;
+            }
             Verdict::Refuse { retry_after } => return Err(LoginError::Throttled { retry_after }),
         }
         let turn = self.turn().await?;

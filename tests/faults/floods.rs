@@ -19,6 +19,11 @@ fn a_flood_is_slowed_down_and_not_kept_in_memory_and_every_ack_comes() {
     let server = workplace.serve(&[
         "--set",
         "fanout.window_bytes=1MiB",
+        // It is slowed down by what it waits for, however fast it may be.
+        "--set",
+        "limits.messages_per_second=1000000000",
+        "--set",
+        "limits.bytes_per_second=100GiB",
         // The reader of this test may be slow on a busy machine.
         "--set",
         "limits.outbound_bytes=16MiB",
@@ -87,7 +92,15 @@ fn a_flood_is_slowed_down_and_not_kept_in_memory_and_every_ack_comes() {
 #[test]
 fn a_flood_of_pings_by_one_who_reads_no_answer_ends_that_one() {
     let workplace = Workplace::demo();
-    let server = workplace.serve(&["--set", "hubs.declared.chat.announcements.enabled=false"]);
+    let server = workplace.serve(&[
+        // What is not read, and not what is sent, is what this is about.
+        "--set",
+        "limits.messages_per_second=1000000000",
+        "--set",
+        "limits.bytes_per_second=100GiB",
+        "--set",
+        "hubs.declared.chat.announcements.enabled=false",
+    ]);
     let mut observer = Client::connect(server.address, "user-2", "password-2");
     let flooder = Client::connect_with_small_buffer(server.address, "user-1", "password-1");
     let before = server.resident_bytes();

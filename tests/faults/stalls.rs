@@ -96,6 +96,11 @@ fn who_has_more_waiting_than_allowed_is_put_out_at_once_and_others_hear_everythi
     let server = workplace.serve(&[
         "--set",
         "limits.write_timeout=5m",
+        // Little, so that it is soon reached.
+        "--set",
+        "limits.max_message_bytes=512KiB",
+        "--set",
+        "limits.outbound_bytes=1MiB",
         "--set",
         "hubs.declared.chat.announcements.enabled=false",
     ]);

@@ -26,6 +26,8 @@ fn a_thousand_aborted_connections_are_announced_once_each_and_gone_from_every_li
         // Only leaves are of interest here; a template without a value sends nothing.
         "--set",
         "hubs.declared.chat.announcements.joined={data.nothing}",
+        "--set",
+        "limits.connections_per_user=2000",
     ]);
     let mut survivor = Client::connect(server.address, "user-1", "password-1");
     let others: Vec<_> = (0..1000).map(|_| Client::connect(server.address, "user-1", "password-1")).collect();

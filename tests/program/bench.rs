@@ -71,8 +71,8 @@ fn groups_deliver_to_everybody_in_them_but_the_sender() {
 fn connect_tells_how_fast_connections_came_and_what_they_cost_the_server() {
     let (workplace, server) = demo();
     let pid = server.id().to_string();
-    let report = measure(&workplace, &server, &["connect", "-m", "100", "--pid", &pid]);
-    let rate = 100.0 / number(&report, "seconds");
+    let report = measure(&workplace, &server, &["connect", "-m", "40", "--pid", &pid]);
+    let rate = 40.0 / number(&report, "seconds");
     assert!((rate - number(&report, "connects_per_second")).abs() <= rate / 100.0 + 1.0, "{report}");
     assert!(number(&report["connect_ms"], "p50") > 0.0, "{report}");
     assert!(number(&report, "server_cpu_seconds") >= 0.0, "{report}");
@@ -134,9 +134,9 @@ fn churn_tells_the_memory_of_each_round() {
 #[test]
 fn flood_gets_an_ack_and_a_delivery_for_every_message() {
     let (workplace, server) = demo();
-    let arguments = ["flood", "-m", "10", "--publishers", "4", "--seconds", "0.5"];
+    let arguments = ["flood", "-m", "40", "--publishers", "4", "--seconds", "0.5"];
     let report = measure(&workplace, &server, &arguments);
-    assert_coherent(&report, 10);
+    assert_coherent(&report, 40);
     assert!(number(&report, "ack_max_ms") >= number(&report, "ack_p50_ms"), "{report}");
 }
 
@@ -178,6 +178,16 @@ fn what_hinders_a_run_is_said_with_what_to_do_and_never_with_the_password() {
 }
 
 #[test]
+fn more_members_than_one_user_may_have_are_refused_with_the_limits_name() {
+    let (workplace, server) = demo();
+    let arguments = ["bench", "connect", &url(&server), "-m", "150", "--login", "user-1", "--password-env", "PASSWORD"];
+    let output = workplace.run(&arguments);
+    let printed = String::from_utf8_lossy(&output.stderr);
+    assert!(printed.contains("429") && printed.contains("limits.connections_per_user"), "{printed}");
+    assert_eq!(output.status.code(), Some(1));
+}
+
+#[test]
 fn a_user_without_roles_is_told_which_ones_it_takes() {
     let workplace = Workplace::empty().env("PASSWORD", "correct horse battery");
     workplace.add_user("mark", "correct horse battery", &[]);
@@ -213,5 +223,5 @@ fn a_server_that_dies_is_a_failure_with_a_summary() {
     let output = bench.wait_with_output();
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     let printed = String::from_utf8_lossy(&output.stdout);
-    assert!(printed.contains("FAILED") && printed.contains("6 connections were lost"), "{output:?}");
+    assert!(printed.contains("FAILED") && printed.contains("21 connections were lost"), "{output:?}");
 }

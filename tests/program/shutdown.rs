@@ -35,6 +35,8 @@ fn ends_well_by(signal: &str) {
     let mut server = workplace.serve(&[
         "--set",
         "shutdown.timeout=4s",
+        "--set",
+        "limits.connections_per_user=1000",
         // Two hundred announcements to two hundred members are not what this is about.
         "--set",
         "hubs.declared.chat.announcements.enabled=false",

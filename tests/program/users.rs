@@ -43,6 +43,21 @@ fn a_user_is_added_shown_and_listed_with_everything_but_the_password() {
 }
 
 #[test]
+fn a_user_with_more_data_than_allowed_is_not_added() {
+    let workplace = workplace();
+    let data = json!({ "note": "x".repeat(1000) }).to_string();
+    let add = |limit: &str| {
+        let limit = format!("users.max_record_bytes={limit}");
+        let arguments = ["--set", &limit, "user", "add", "mark", "--password-stdin", "--data", &data];
+        workplace.run_with_input(&arguments, PASSWORD)
+    };
+    let refused = add("1000");
+    let said = String::from_utf8(refused.stderr).unwrap();
+    assert!(!refused.status.success() && said.contains("users.max_record_bytes (1000)"), "{said}");
+    assert!(add("2KiB").status.success());
+}
+
+#[test]
 fn what_cannot_be_done_to_a_user_is_one_sentence_and_a_status() {
     let workplace = workplace();
     workplace.add_user("mark", PASSWORD, &[]);

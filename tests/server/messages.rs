@@ -130,7 +130,7 @@ async fn the_largest_messages_arrive_whatever_is_added_to_them(setup: Setup) {
         .config(|config| {
             config.limits.max_frame_bytes = limit;
             config.limits.max_message_bytes = limit;
-            config.limits.outbound_bytes = limit;
+            config.limits.outbound_bytes = 2 * limit;
             config.fanout.window_bytes = limit;
         })
         .start()

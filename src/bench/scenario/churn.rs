@@ -38,7 +38,7 @@ impl Scenario for Churn {
             let clients = bench.gather(self.members, move |_| vec![joined.clone()], None).await?;
             let mut peak = resident();
             for _ in 0..self.broadcasts {
-                let mut stage = Stage::of_one(publisher.clone(), &group, self.members, self.payload).with_window(1);
+                let mut stage = Stage::to(&group, self.members, std::slice::from_ref(&publisher), self.payload);
                 traffic = traffic.and(&stage.once(bench).await);
                 peak = peak.max(resident());
             }

@@ -8,6 +8,8 @@ use crate::bench::client::Client;
 use crate::bench::publishing::Stage;
 use crate::bench::{Bench, BenchError, Report};
 
+/// Bytes of a message.
+const PAYLOAD: usize = 128;
 /// Members of the groups that the mask matches.
 const MATCHED: usize = 3;
 
@@ -31,14 +33,13 @@ impl Scenario for Masks {
         let run = bench.clone();
         let matched = move |number: usize| vec![run.group("three"), run.group(format!("sales/{number}"))];
         clients.extend(bench.gather(MATCHED, matched, None).await?);
-        let publisher = bench.one().await?;
-        clients.push(publisher.clone());
         let (group, mask) = (bench.group("three"), bench.group("sales/*"));
-        publisher.publish_acked(&bench.tally, &mask).await?;
+        let publishers = bench.publishers(&mask).await?;
+        clients.extend(publishers.iter().cloned());
 
         let mut report = bench.report("masks", self.members);
         report.groups = Some(self.groups);
-        let stage = |target: &str| Stage::of_one(publisher.clone(), target, MATCHED, 128);
+        let stage = |target: &str| Stage::to(target, MATCHED, &publishers, PAYLOAD);
         // The first traffic of a run is slower than the rest.
         stage(&group).run(bench, "warming up", self.time / 4).await;
         bench.tally.latency.clear();
@@ -52,14 +53,14 @@ impl Scenario for Masks {
         }
         let again = stage(&group).run(bench, "a group that nobody listens to", self.time).await;
         report.more.insert("unmatched_cost_ratio".into(), rounded(again.cost() / plain.cost()));
-        report.note(&again.and(&masked).and(&plain), 128, &bench.tally);
+        report.note(&again.and(&masked).and(&plain), PAYLOAD, &bench.tally);
 
-        let scanner = bench.one().await?;
-        clients.push(scanner.clone());
+        let (scanner, other) = (bench.one().await?, bench.one().await?);
+        clients.extend([scanner.clone(), other.clone()]);
         bench.progress.enter("another client scans all groups", 0);
         let scanning = scan(bench, &scanner);
         let acks = tokio::select! {
-            acks = bench.acks(&publisher, &group, self.time) => acks?,
+            acks = bench.acks(&other, &group, self.time) => acks?,
             error = scanning => return Err(error),
         };
         report.more.insert("others_ack_p99_ms".into(), ms(acks.quantile(0.99)));
@@ -76,6 +77,8 @@ async fn scan(bench: &Bench, client: &Client) -> BenchError {
             Err(BenchError::Denied { name, .. }) if name == "LimitReached" => {}
             Err(error) => return error,
         }
+        // Refusals come at once, and only so many messages a second are taken.
+        tokio::time::sleep(Duration::from_millis(1)).await;
     }
 }
 
@@ -90,17 +93,13 @@ pub struct Everybody {
     pub time: Duration,
 }
 
-/// Bytes of a message.
-const PAYLOAD: usize = 128;
-
 impl Scenario for Everybody {
     async fn run(&self, bench: &Bench) -> Result<Report, BenchError> {
         let (run, groups) = (bench.clone(), self.groups);
         let own = move |number: usize| vec![run.group(format!("many/{}", number % groups))];
         let mut clients = bench.gather(self.members, own, None).await?;
-        let publisher = bench.one().await?;
-        let stage = |target: &str| Stage::of_one(publisher.clone(), target, self.members, PAYLOAD).with_window(1);
-        publisher.publish_acked(&bench.tally, "*").await?;
+        let publishers = bench.publishers("*").await?;
+        let stage = |target: &str| Stage::to(target, self.members, &publishers, PAYLOAD).with_window(1);
         stage("*").run(bench, "warming up", self.time / 4).await;
         bench.tally.latency.clear();
         let everybody = stage("*").run(bench, "to everybody", self.time).await;
@@ -111,7 +110,7 @@ impl Scenario for Everybody {
             client.join(&bench.tally, &all).await?;
         }
         let group = stage(&all).run(bench, "to one group", self.time).await;
-        clients.push(publisher.clone());
+        clients.extend(publishers.iter().cloned());
         let mut report = bench.report("everybody", self.members);
         report.groups = Some(self.groups);
         report.note(&everybody.and(&group), PAYLOAD, &bench.tally);

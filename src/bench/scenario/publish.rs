@@ -11,7 +11,7 @@ use crate::bench::{Bench, BenchError, Pace, Report};
 /// Who publishes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shape {
-    /// One connection that is no member, to one group of all members.
+    /// Connections that are no members, to one group of all members.
     Fanout,
     /// The members, each to its own group.
     Groups(usize),
@@ -47,9 +47,10 @@ impl Scenario for Publish {
             bench.gather(self.members, move |number| group_of(number).into_iter().collect(), None).await?;
         let publishers = match self.shape {
             Shape::Fanout => {
-                let publisher = bench.one().await?;
-                clients.push(publisher.clone());
-                vec![publisher_of(publisher, &groups, 0, self.members)]
+                let group = groups.first().cloned().unwrap_or_default();
+                let publishers = bench.publishers(&group).await?;
+                clients.extend(publishers.iter().cloned());
+                Stage::to(&group, self.members, &publishers, self.payload).publishers
             }
             Shape::Groups(_) => {
                 // Whoever publishes does not hear it.

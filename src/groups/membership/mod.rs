@@ -17,11 +17,12 @@ use slab::Slab;
 
 use super::ack_ids::AckIds;
 use super::index::{GroupIndex, MaskIndex};
-use super::rate::Rate;
 use crate::auth::permissions::Permissions;
 use crate::event::Connection;
 use crate::ids::{ConnectionId, GroupName, UserId};
 use crate::mask::Mask;
+use crate::metrics::Limit;
+use crate::outbound::Rate;
 
 pub use self::route::Route;
 
@@ -58,6 +59,21 @@ pub enum JoinError {
     TooManyMasks,
     /// The hub has as many groups as it may.
     HubFull,
+    /// As many different masks are listened to in the hub as may be.
+    TooManyMasksInHub,
+}
+
+impl JoinError {
+    /// The limit that is reached.
+    pub fn limit(self) -> Option<Limit> {
+        match self {
+            JoinError::ConnectionNotFound => None,
+            JoinError::TooManyGroups => Some(Limit::GroupsPerConnection),
+            JoinError::TooManyMasks => Some(Limit::MasksPerConnection),
+            JoinError::HubFull => Some(Limit::GroupsPerHub),
+            JoinError::TooManyMasksInHub => Some(Limit::MasksPerHub),
+        }
+    }
 }
 
 /// Bounds of a hub and its connections.
@@ -69,6 +85,8 @@ pub struct MembershipLimits {
     pub masks_per_connection: usize,
     /// Groups that the hub may have.
     pub groups_per_hub: usize,
+    /// Different masks that may be listened to in the hub.
+    pub masks_per_hub: usize,
 }
 
 /// A connection as the registry keeps it.
@@ -309,6 +327,9 @@ impl<U> Membership<U> {
         }
         if entry.masks.len() >= self.limits.masks_per_connection {
             return Err(JoinError::TooManyMasks);
+        }
+        if known.is_none() && self.listened.len() >= self.limits.masks_per_hub {
+            return Err(JoinError::TooManyMasksInHub);
         }
         let worker = entry.place.worker;
         let key = match known {

@@ -36,6 +36,23 @@ impl<U> Membership<U> {
         Some(Page { items, more: ids.next().is_some() })
     }
 
+    /// How many members a group has.
+    pub fn member_count(&self, name: &str) -> usize {
+        let group = self.index.get(name).and_then(|key| self.groups.get(key as usize));
+        group.map_or(0, |group| group.hearers.connections.len())
+    }
+
+    /// How many members and listeners have to be looked at to count those of a group; none where the group has members
+    /// only, whose number is known.
+    pub fn cost_of_counting(&self, name: &str) -> usize {
+        let Some(group) = self.index.get(name).and_then(|key| self.groups.get(key as usize)) else { return 0 };
+        if group.listened_by.is_empty() {
+            return 0;
+        }
+        let listeners = group.listened_by.iter().map(|key| self.listened[*key as usize].hearers.connections.len());
+        group.hearers.connections.len() + listeners.sum::<usize>()
+    }
+
     /// How many connections listen to a group by a joined mask.
     pub fn listeners(&self, name: &str) -> usize {
         let Some(group) = self.index.get(name).and_then(|key| self.groups.get(key as usize)) else { return 0 };
@@ -91,6 +108,11 @@ impl<U> Membership<U> {
         }
     }
 
+    /// How many groups a connection is in.
+    pub fn group_count_of(&self, id: ConnectionId) -> usize {
+        self.get(id).map_or(0, |entry| entry.groups.len())
+    }
+
     /// The names of a connection's groups, in order.
     pub fn groups_of(&self, id: ConnectionId) -> Vec<GroupName> {
         let keys = self.get(id).map(|entry| entry.groups.as_slice()).unwrap_or_default();
@@ -116,6 +138,12 @@ impl<U> Membership<U> {
             let listened = group.listened_by.iter().map(|key| &self.listened[*key as usize].hearers);
             [&group.hearers].into_iter().chain(listened)
         };
+        if let [key] = keys.as_slice()
+            && let group = &self.groups[*key as usize]
+            && group.listened_by.is_empty()
+        {
+            return (1, group.hearers.connections.len());
+        }
         let connections = keys.iter().flat_map(hearers).flat_map(|hearers| &hearers.connections);
         (keys.len(), connections.collect::<HashSet<_, foldhash::fast::RandomState>>().len())
     }

@@ -9,7 +9,7 @@ use crate::event::Authority;
 use crate::ids::{HubName, Target};
 
 const LIMITS: MembershipLimits =
-    MembershipLimits { groups_per_connection: 4, masks_per_connection: 2, groups_per_hub: 6 };
+    MembershipLimits { groups_per_connection: 4, masks_per_connection: 2, groups_per_hub: 6, masks_per_hub: 100 };
 
 fn group(name: &str) -> GroupName {
     GroupName::parse(name, true).expect("a valid name")
@@ -271,7 +271,8 @@ fn a_mask_goes_only_to_the_groups_that_the_sender_may_send_to() {
 
 #[test]
 fn pages_of_members_follow_one_another_without_gap_or_repeat() {
-    let limits = MembershipLimits { groups_per_connection: 1, masks_per_connection: 0, groups_per_hub: 1 };
+    let limits =
+        MembershipLimits { groups_per_connection: 1, masks_per_connection: 0, groups_per_hub: 1, masks_per_hub: 1 };
     let mut membership = Membership::new(limits, []);
     for _ in 0..25 {
         let one = entry(None, 0);

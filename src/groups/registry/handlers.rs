@@ -38,7 +38,7 @@ impl<U: UserData> Handler<Connect<U>> for GroupRegistry<U> {
                 Ok(Some(change)) => changes.push(change),
                 Ok(None) => {}
                 Err(error) => {
-                    let refusal = Refusal::from(error);
+                    let refusal = self.refusal(error);
                     log::info!("connection.id":% = id, "group.name":% = group, reason:% = refusal; "a join rule was not followed");
                 }
             }

@@ -10,6 +10,7 @@
 //! absent (but not for `data`).
 
 use std::borrow::Cow;
+use std::cell::Cell;
 
 use bytes::Bytes;
 use serde::de::IgnoredAny;
@@ -18,7 +19,7 @@ use serde_json::value::RawValue;
 
 use self::diagnosis::diagnose;
 use crate::ids::{GroupName, Target};
-use crate::protocol::data::{Data, DataType, Text};
+use crate::protocol::data::{Data, DataError, DataType, Text};
 use crate::protocol::frame::{
     ClientFrame, EventName, FrameError, MAX_CONTINUATION_TOKEN_BYTES, MAX_PAGE, MAX_TTL_SECONDS, Page,
 };
@@ -93,13 +94,16 @@ pub fn parse(message: &Bytes, options: &ParseOptions) -> Result<ClientFrame, Fra
         Ok(_) | Err(_) => return Err(diagnose(message)),
     };
     let ack_id = wire.ack_id;
-    Reader { wire, message, options }.frame().map_err(|complaint| FrameError { ack_id, message: complaint })
+    let reader = Reader { wire, message, options, too_deep: Cell::new(false) };
+    reader.frame().map_err(|message| FrameError { ack_id, message, too_deep: reader.too_deep.get() })
 }
 
 struct Reader<'a> {
     wire: Wire<'a>,
     message: &'a Bytes,
     options: &'a ParseOptions,
+    /// What is wrong is the nesting of the data, which is counted.
+    too_deep: Cell<bool>,
 }
 
 impl Reader<'_> {
@@ -196,7 +200,10 @@ impl Reader<'_> {
         };
         let Some(raw) = self.wire.data else { return Ok(None) };
         let data = Data::from_json(data_type, self.slice(raw), self.options.max_json_depth);
-        data.map(Some).map_err(|error| error.to_string().into())
+        data.map(Some).map_err(|error| {
+            self.too_deep.set(matches!(error, DataError::TooDeep(_)));
+            error.to_string().into()
+        })
     }
 
     fn metadata(&self) -> Result<Option<Bytes>, Complaint> {

@@ -49,13 +49,13 @@ pub fn diagnose(message: &[u8]) -> FrameError {
     let mut deserializer = serde_json::Deserializer::from_slice(message);
     let read = deserializer.deserialize_map(&mut diagnosis).and_then(|()| deserializer.end());
     match read {
-        Ok(()) => FrameError {
-            ack_id: diagnosis.ack_id,
-            message: diagnosis.complaint.unwrap_or_else(|| "the frame is not valid".to_owned()).into(),
-        },
+        Ok(()) => FrameError::new(
+            diagnosis.ack_id,
+            diagnosis.complaint.unwrap_or_else(|| "the frame is not valid".to_owned()).into(),
+        ),
         // What is no object is the only error about types here, and its text would repeat the peer's.
-        Err(error) if error.is_data() => FrameError { ack_id: None, message: "a frame is one JSON object".into() },
-        Err(error) => FrameError { ack_id: None, message: format!("the frame is not JSON: {error}").into() },
+        Err(error) if error.is_data() => FrameError::new(None, "a frame is one JSON object".into()),
+        Err(error) => FrameError::new(None, format!("the frame is not JSON: {error}").into()),
     }
 }
 

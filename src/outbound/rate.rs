@@ -12,14 +12,20 @@ impl Rate {
     /// A connection that was quiet for a second may take a second's worth at once, and one request larger than that
     /// passes but has to be paid for before the next.
     pub fn take(&mut self, now: Duration, units: usize, per_second: usize) -> bool {
+        self.take_after(Duration::ZERO, now, units, per_second)
+    }
+
+    /// The same for one who was kept from taking anything for `kept` besides, and may make up for it.
+    pub fn take_after(&mut self, kept: Duration, now: Duration, units: usize, per_second: usize) -> bool {
         const SECOND: u64 = 1_000_000_000;
         let now = now.as_nanos() as u64 + SECOND;
-        let due = self.0.max(now - SECOND);
+        let due = self.0.max((now - SECOND).saturating_sub(kept.as_nanos() as u64));
         if due > now {
             return false;
         }
-        let cost = (units as u128 * u128::from(SECOND) / per_second.max(1) as u128).min(u128::from(u64::MAX / 2));
-        self.0 = due.saturating_add(cost as u64);
+        // In 64 bits, which hold eighteen milliards of units: this is done for every message.
+        let cost = (units as u64).saturating_mul(SECOND) / per_second.max(1) as u64;
+        self.0 = due.saturating_add(cost);
         true
     }
 }
