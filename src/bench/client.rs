@@ -27,6 +27,16 @@ thread_local! {
     static CHUNK: RefCell<Vec<u8>> = RefCell::new(vec![0; 64 * 1024]);
 }
 
+/// What becomes of the messages that a client hears.
+pub enum Hears {
+    /// Nothing: publishers, which `*` reaches through groups that the server put them into.
+    Nothing,
+    /// They are counted.
+    Counted,
+    /// They are looked at, too.
+    Sampled(Sampler),
+}
+
 /// The answer to a request.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -58,13 +68,13 @@ pub struct Client {
 }
 
 impl Client {
-    /// Opens a connection and waits until the server has said `connected`. A sampler looks at what comes.
+    /// Opens a connection and waits until the server has said `connected`.
     pub async fn connect(
         target: &Target,
         address: SocketAddr,
         number: usize,
         tally: &Arc<Tally>,
-        sampler: Option<Sampler>,
+        hears: Hears,
     ) -> Result<Arc<Self>, BenchError> {
         let late = |_| BenchError::Late { what: "the answer to a handshake", seconds: PATIENCE.as_secs() };
         let opening = timeout(PATIENCE, handshake::open(target, address, number));
@@ -80,7 +90,7 @@ impl Client {
             reader: Mutex::default(),
         });
         let (greeted, greeting) = oneshot::channel();
-        let ear = Ear { tally: tally.clone(), sampler, greeted: Some(greeted) };
+        let ear = Ear { tally: tally.clone(), hears, greeted: Some(greeted) };
         let reader = tokio::spawn(client.clone().read(ear, rest)).abort_handle();
         *client.reader.lock().unwrap_or_else(PoisonError::into_inner) = Some(reader);
         match timeout(PATIENCE, greeting).await.map_err(late)? {
@@ -276,8 +286,11 @@ impl Client {
         if let Some(greeted) = ear.greeted.take() {
             let _: Result<(), ()> = greeted.send(());
         }
+        if let Hears::Nothing = ear.hears {
+            return false;
+        }
         let Some(stamp) = ear.tally.marker.read(text) else { return false };
-        if let Some(sampler) = &ear.sampler {
+        if let Hears::Sampled(sampler) = &ear.hears {
             sampler.hear(&ear.tally, stamp);
         }
         true
@@ -294,7 +307,7 @@ struct Heard {
 /// Where a client's reading goes.
 struct Ear {
     tally: Arc<Tally>,
-    sampler: Option<Sampler>,
+    hears: Hears,
     greeted: Option<oneshot::Sender<()>>,
 }
 

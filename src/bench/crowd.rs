@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
 
-use super::client::Client;
+use super::client::{Client, Hears};
 use super::histogram::Histogram;
 use super::machine::Process;
 use super::tally::{Sampler, Tally};
@@ -63,7 +63,7 @@ impl Bench {
 
     /// Connects one client that joins nothing.
     pub(super) async fn one(&self) -> Result<Arc<Client>, BenchError> {
-        Client::connect(&self.target, self.address, 0, &self.tally, None).await
+        Client::connect(&self.target, self.address, 0, &self.tally, Hears::Nothing).await
     }
 
     /// Connects those who publish and join nothing. What they send is refused at once or never.
@@ -168,9 +168,14 @@ impl Plan {
         let Bench { target, address, tally, progress, .. } = &self.bench;
         let began = Instant::now();
         let every = (self.count / SAMPLERS).max(1);
-        let sampler = number.is_multiple_of(every).then(Sampler::new);
-        let client = Client::connect(target, *address, number, tally, sampler).await?;
-        for group in (self.groups)(number) {
+        let groups = (self.groups)(number);
+        let hears = match number.is_multiple_of(every) {
+            _ if groups.is_empty() => Hears::Nothing,
+            true => Hears::Sampled(Sampler::new()),
+            false => Hears::Counted,
+        };
+        let client = Client::connect(target, *address, number, tally, hears).await?;
+        for group in groups {
             client.join(tally, &group).await?;
         }
         if let Some(times) = &self.times {
