@@ -139,6 +139,9 @@ pub mod cli;
 pub mod config;
 mod error;
 mod event;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod groups;
 mod hooks;
 mod http;
@@ -167,13 +170,6 @@ pub use mask::{Mask, MaskError};
 pub use protocol::{Data, DataError, DataType};
 pub use template::{Template, TemplateError};
 pub use user::{User, UserData};
-
-/// What the fuzz targets in `fuzz/` need to see. Exists in their builds only.
-#[cfg(fuzzing)]
-#[doc(hidden)]
-pub mod fuzzing {
-    pub use crate::transport::decoder::{Decoder, DecoderLimits, Inbound, Violation};
-}
 
 /// What `benches/` measure and nobody else may use: it changes without notice.
 #[cfg(feature = "internals")]

@@ -21,6 +21,7 @@ const LAYERS: [(&str, &[&str]); 11] = [
     ("composition", &["app"]),
     ("load generator", &["bench"]),
     ("command line", &["cli"]),
+    ("fuzz targets", &["fuzzing"]),
 ];
 
 fn rank(module: &str) -> Option<usize> {

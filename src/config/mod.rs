@@ -35,6 +35,8 @@ pub use self::heartbeat::HeartbeatConfig;
 pub use self::hooks::HooksConfig;
 pub use self::hubs::{AnnouncePer, AnnouncementsConfig, HubConfig, HubsConfig, RawClients};
 pub use self::limits::LimitsConfig;
+#[cfg(any(test, fuzzing))]
+pub(crate) use self::load::from_layers;
 pub use self::load::{DEFAULT_FILE, Loaded};
 pub use self::log::LogConfig;
 pub use self::secret::{AccessKey, AccessKeyError, DatabaseUrl, DatabaseUrlError};

@@ -9,7 +9,7 @@ mod fanout;
 mod heartbeat;
 mod hub;
 mod hubs;
-mod index;
+pub mod index;
 pub mod inner;
 mod local;
 mod membership;
