@@ -1,5 +1,6 @@
 //! The command line: what can be asked for, and the status the program ends with. One file per command.
 
+mod bench;
 mod config;
 mod logging;
 mod serve;
@@ -55,6 +56,8 @@ enum Command {
     Config(config::ConfigCommand),
     /// Add, show and change users of the store
     User(user::UserArgs),
+    /// Measure a server: deliveries, connects, memory
+    Bench(bench::BenchArgs),
 }
 
 // Options of every command, accepted before and after its name; see `command()`. Not a `///` comment, which clap would show
@@ -174,6 +177,7 @@ fn run(command: Command, settings: Settings) -> Result<(), Failure> {
             Ok(serve::run(loaded.config)?)
         }
         Command::Config(command) => config::run(&command, settings),
+        Command::Bench(args) => bench::run(&args),
         Command::User(args) => Ok(user::run(args, &settings.load()?.config)?),
     }
 }

@@ -27,3 +27,11 @@ pub use membership::MembershipLimits;
 pub use registry::{GroupRegistry, RegistrySettings};
 pub use slots::{Greeting, HeartbeatSettings};
 pub use window::{Permit, Window};
+
+/// For `benches/`.
+#[cfg(feature = "internals")]
+pub mod internals {
+    pub use super::index::{GroupIndex, MaskIndex};
+    pub use super::membership::{Entry, Membership, Place};
+    pub use super::slots::Slots;
+}

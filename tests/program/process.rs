@@ -90,6 +90,15 @@ impl Workplace {
         self.ok(&[&["user", "add", login, "--password-stdin"], more].concat(), password);
     }
 
+    /// Starts a command that takes its time.
+    pub fn start(&self, arguments: &[&str]) -> Running {
+        let mut command = self.command(arguments);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let printed = Arc::default();
+        follow(child.stderr.take().unwrap(), &printed);
+        Running { child, printed }
+    }
+
     /// Starts the server on a free port and waits until it is ready.
     pub fn serve(&self, arguments: &[&str]) -> Program {
         Program::start(self.command(&[&["--set", "server.port=0"], arguments].concat()))
@@ -110,6 +119,45 @@ impl Workplace {
     pub fn serve_plainly(&self, arguments: &[&str]) -> Program {
         Program::start(self.command(arguments))
     }
+}
+
+/// A command that runs; killed when dropped.
+pub struct Running {
+    child: Child,
+    printed: Arc<Mutex<String>>,
+}
+
+impl Running {
+    /// What it has printed for whoever watches (on the standard error).
+    pub fn printed(&self) -> String {
+        self.printed.lock().unwrap().clone()
+    }
+
+    /// Sends it a signal by name.
+    pub fn signal(&self, name: &str) {
+        send_signal(&self.child, name);
+    }
+
+    /// Waits for its end: its status and everything that it printed.
+    pub fn wait_with_output(mut self) -> Output {
+        eventually("the end of a command", || self.child.try_wait().unwrap().is_some());
+        let status = self.child.wait().unwrap();
+        let mut stdout = Vec::new();
+        self.child.stdout.take().unwrap().read_to_end(&mut stdout).unwrap();
+        Output { status, stdout, stderr: self.printed().into_bytes() }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _: std::io::Result<()> = self.child.kill();
+        let _: std::io::Result<ExitStatus> = self.child.wait();
+    }
+}
+
+fn send_signal(child: &Child, name: &str) {
+    let sent = Command::new("sh").arg("-c").arg(format!("kill -{name} {}", child.id())).status();
+    assert!(sent.unwrap().success(), "SIG{name} could not be sent");
 }
 
 /// A server that runs; killed when dropped.
@@ -163,8 +211,12 @@ impl Program {
 
     /// Sends it a signal by name.
     pub fn signal(&self, name: &str) {
-        let sent = Command::new("sh").arg("-c").arg(format!("kill -{name} {}", self.child.id())).status();
-        assert!(sent.unwrap().success(), "SIG{name} could not be sent");
+        send_signal(&self.child, name);
+    }
+
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Waits for its end.

@@ -273,7 +273,7 @@ impl<U> Membership<U> {
 
     /// How many groups exist.
     pub fn group_count(&self) -> usize {
-        self.index.len()
+        self.index.count()
     }
 
     /// Makes a connection a member; `None` when it was one already.
@@ -289,7 +289,7 @@ impl<U> Membership<U> {
         if entry.groups.len() >= self.limits.groups_per_connection {
             return Err(JoinError::TooManyGroups);
         }
-        if known.is_none() && self.index.len() >= self.limits.groups_per_hub {
+        if known.is_none() && self.index.count() >= self.limits.groups_per_hub {
             return Err(JoinError::HubFull);
         }
         let alone_of_user = !self.has_other_of_user(entry, known);
