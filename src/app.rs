@@ -1,6 +1,7 @@
 //! The composition root: builds every part, introduces them to one another and binds the listener. The only file that
 //! knows them all.
 
+mod descriptors;
 mod drain;
 mod listen;
 #[cfg(feature = "mount")]
@@ -21,6 +22,7 @@ use actix_service::{IntoServiceFactory, Service, ServiceFactory};
 use actix_web::dev::AppConfig;
 use tokio::runtime::Handle;
 
+use self::descriptors::Budget;
 use self::listen::{Listen, default_app, listen_with, listener};
 #[cfg(feature = "mount")]
 pub use self::mount::Mount;
@@ -84,6 +86,13 @@ fn explain(error: &io::Error) -> String {
         io::ErrorKind::AddrNotAvailable => "this machine has no such address; see server.bind".to_owned(),
         _ => error.to_string(),
     }
+}
+
+/// Connections of one worker at a time that are no WebSocket, or not yet: actix-server's own default.
+const MOST_REQUESTS: usize = 25_600;
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// Where the users of a server are kept.
@@ -195,6 +204,9 @@ impl<U: UserData> Server<U> {
 
     /// Starts the server. Must be called where an actix `System` runs, such as under `#[actix_web::main]`.
     ///
+    /// Raises the number of files that the process may open towards what `limits.connections` needs. Where the system
+    /// does not allow so many, fewer connections are let in, which the log tells.
+    ///
     /// # Errors
     /// [`StartError`], in a sentence for the operator.
     pub async fn start(mut self) -> Result<Running<U>, StartError> {
@@ -204,20 +216,31 @@ impl<U: UserData> Server<U> {
             .map_err(|error| StartError::Bind { address, error })?;
         let address = socket.local_addr()?;
         let workers = match self.config.server.workers {
-            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            0 => cores(),
             workers => workers,
         };
-        let (services, hook_threads) = self.build(address).await?;
+        let budget = self.provide_descriptors(workers);
+        let (services, hook_threads) = self.build(address, &budget).await?;
         let last_sight = socket.try_clone()?;
-        let builder = actix_server::Server::build().workers(workers).disable_signals().shutdown_timeout(1);
+        let requests = (budget.requests / workers).clamp(1, MOST_REQUESTS);
+        let builder = actix_server::Server::build()
+            .workers(workers)
+            .max_concurrent_connections(requests)
+            .disable_signals()
+            .shutdown_timeout(1);
         let server = listen(builder, socket, services.clone())?.run();
         let handle = server.handle();
         actix_rt::spawn(server);
         Ok(Running { services, address, handle: Some(handle), listener: Some(last_sight), hook_threads })
     }
 
+    /// Has the process open as many files as the server needs, as far as it may.
+    fn provide_descriptors(&self, workers: usize) -> Budget {
+        descriptors::provide(&self.config, workers, self.hooks.is_some())
+    }
+
     /// Builds everything but the listener; `address` is where requests will come in.
-    pub(crate) async fn build(self, address: SocketAddr) -> Result<(Arc<Services<U>>, HookThreads), StartError> {
+    async fn build(self, address: SocketAddr, budget: &Budget) -> Result<(Arc<Services<U>>, HookThreads), StartError> {
         let Server { config, hooks, users, map_user, routes, listen: _ } = self;
         config.validate_for::<U>()?;
         let metrics = Metrics::new();
@@ -232,8 +255,8 @@ impl<U: UserData> Server<U> {
         let public_urls = public_urls.collect::<Result<Vec<_>, HostError>>()?;
         let origins = OriginPolicy::new(&config.server.origins, &public_urls, address.ip().is_loopback())?;
         let proxies: Vec<String> = config.server.trusted_proxies.iter().map(ToString::to_string).collect();
-        let limits = &config.limits;
 
+        let limits = &config.limits;
         let hook_threads = HookThreads::default();
         let hook_settings = HookSettings {
             timeout: config.hooks.timeout,
@@ -265,14 +288,14 @@ impl<U: UserData> Server<U> {
                 ..VerifierOptions::default()
             }),
             home: Handle::current(),
-            hubs: Hubs::new(hub_rules(&config), hub_opener(&config, calls.clone(), metrics.clone())),
+            hubs: Hubs::new(hub_rules(&config, budget), hub_opener(&config, calls.clone(), metrics.clone())),
             hooks: calls,
             fanouts: Fanouts::new(heartbeat, metrics.clone()),
             map_user,
-            seats: Seats::new(limits.connections),
+            seats: Seats::new(budget.connections),
             user_shares: Shares::new(limits.connections_per_user),
             address_shares: Shares::new(limits.connections_per_address),
-            lobby: Lobby::new(limits.http_connections, metrics.clone()),
+            lobby: Lobby::new(budget.lobby(limits.http_connections), metrics.clone()),
             handshakes: Seats::new(limits.pending_handshakes),
             draining: AtomicBool::new(false),
             metrics,
@@ -370,10 +393,9 @@ fn throttle_limits(failures: &FailuresConfig) -> ThrottleLimits {
     }
 }
 
-fn hub_rules(config: &Config) -> HubRules {
+fn hub_rules(config: &Config, budget: &Budget) -> HubRules {
     let declared = config.hubs.declared.keys().chain([&config.hubs.default]).cloned().collect();
-    let max_undeclared = if config.hubs.allow_undeclared { config.hubs.max_undeclared } else { 0 };
-    HubRules { declared, max_undeclared }
+    HubRules { declared, max_undeclared: budget.undeclared_hubs }
 }
 
 /// How a hub is opened: its registry, and who listens to it.

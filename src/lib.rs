@@ -132,11 +132,16 @@
 mod app;
 mod auth;
 #[cfg(feature = "cli")]
+mod bench;
+#[cfg(feature = "cli")]
 #[doc(hidden)]
 pub mod cli;
 pub mod config;
 mod error;
 mod event;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod groups;
 mod hooks;
 mod http;
@@ -166,11 +171,21 @@ pub use protocol::{Data, DataError, DataType};
 pub use template::{Template, TemplateError};
 pub use user::{User, UserData};
 
-/// What the fuzz targets in `fuzz/` need to see. Exists in their builds only.
-#[cfg(fuzzing)]
+/// What `benches/` measure and nobody else may use: it changes without notice.
+#[cfg(feature = "internals")]
 #[doc(hidden)]
-pub mod fuzzing {
-    pub use crate::transport::decoder::{Decoder, DecoderLimits, Inbound, Violation};
+pub mod internals {
+    pub use crate::groups::deliver::Publication;
+    pub use crate::groups::internals::{Entry, GroupIndex, MaskIndex, Membership, Place, Slots};
+    pub use crate::groups::{Greeting, HeartbeatSettings, MembershipLimits};
+    pub use crate::metrics::Metrics;
+    pub use crate::outbound::{Link, LinkSettings, OutboundLimits};
+    pub use crate::protocol::Subprotocol;
+    pub use crate::protocol::json::{GroupMessage, ParseOptions, group_message, parse};
+    pub use crate::transport::Transport;
+    pub use crate::transport::decoder::{Decoder, DecoderLimits};
+    pub use crate::transport::encoder::{encode, text as encode_text};
+    pub use crate::transport::opcode::Opcode;
 }
 
 /// The README's example, which is compiled as a test.

@@ -159,6 +159,7 @@ metrics! {
     counter bytes_in "folkmoot_bytes_in_total" "Bytes read from connections."
     counter bytes_out "folkmoot_bytes_out_total" "Bytes written to connections."
     counter slow_consumers "folkmoot_slow_consumers_total" "Connections ended because they did not read fast enough."
+    counter messages_dropped "folkmoot_messages_dropped_total" "Messages dropped for connections that do not read fast enough, in hubs that do not close them for it."
     counter heartbeat_timeouts "folkmoot_heartbeat_timeouts_total" "Connections ended because the peer fell silent."
     counter protocol_errors "folkmoot_protocol_errors_total" "Connections ended because of what the peer sent."
     counter requests_refused "folkmoot_requests_refused_total" "Client frames answered with an error, or dropped where no ack was asked for."

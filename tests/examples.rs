@@ -185,7 +185,13 @@ async fn custom_message_publishes_the_result_when_everybody_has_voted_or_left() 
 
 #[tokio::test]
 async fn echo_gives_back_text_binary_and_fragments() {
-    let example = Example::start("echo", &["0"]);
+    for arguments in [&["0"][..], &["mount", "0"]] {
+        let example = Example::start("echo", arguments);
+        everything_comes_back(&example).await;
+    }
+}
+
+async fn everything_comes_back(example: &Example) {
     let mut raw = example.connect(0, None).await;
     for message in [Message::text("Hellö"), Message::text(""), Message::binary(vec![0, 255]), Message::binary(vec![])]
     {

@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The layers from the ground up. Within one, too, a module knows only those to its left.
-const LAYERS: [(&str, &[&str]); 10] = [
+const LAYERS: [(&str, &[&str]); 12] = [
     ("words", &["error", "mask", "ids", "event", "template", "user", "metrics"]),
     ("protocol", &["protocol"]),
     ("seams", &["transport", "auth", "outbound", "users"]),
@@ -19,7 +19,9 @@ const LAYERS: [(&str, &[&str]); 10] = [
     ("session", &["session"]),
     ("http", &["http"]),
     ("composition", &["app"]),
+    ("load generator", &["bench"]),
     ("command line", &["cli"]),
+    ("fuzz targets", &["fuzzing"]),
 ];
 
 fn rank(module: &str) -> Option<usize> {

@@ -28,7 +28,8 @@ impl<U: UserData> Server<U> {
     /// [`StartError`], in a sentence for the operator.
     pub async fn mount(self) -> Result<Mount<U>, StartError> {
         let (address, routes) = (self.config.server.address(), self.routes.clone());
-        let (services, hook_threads) = self.build(address).await?;
+        let budget = self.provide_descriptors(super::cores());
+        let (services, hook_threads) = self.build(address, &budget).await?;
         Ok(Mount { services, routes, hook_threads })
     }
 }

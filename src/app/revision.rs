@@ -26,7 +26,11 @@ pub fn watch<U: UserData>(services: &Arc<Services<U>>) {
         loop {
             ticks.tick().await;
             match look(&services, &*store, &mut seen).await {
-                Some(Ok(())) => failing = false,
+                Some(Ok(())) => {
+                    if std::mem::take(&mut failing) {
+                        log::info!("the user store answers again");
+                    }
+                }
                 Some(Err(error)) => {
                     if !std::mem::replace(&mut failing, true) {
                         log::error!(error:%; "the user store does not answer; logins are refused until it does");

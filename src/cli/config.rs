@@ -1,5 +1,8 @@
 //! `folkmoot config …`: looks at a configuration and starts nothing.
 
+use std::io::{self, Write};
+
+use anyhow::Context;
 use clap::Subcommand;
 
 use super::{Failure, Settings};
@@ -17,11 +20,12 @@ pub(super) fn run(command: &ConfigCommand, settings: Settings) -> Result<(), Fai
     match command {
         ConfigCommand::Check => {
             let loaded = settings.load()?;
-            match loaded.file {
-                Some(file) => println!("ok: {}", file.display()),
-                None => println!("ok: no file, the defaults hold"),
-            }
-            Ok(())
+            let out = &mut io::stdout();
+            let told = match loaded.file {
+                Some(file) => writeln!(out, "ok: {}", file.display()),
+                None => writeln!(out, "ok: no file, the defaults hold"),
+            };
+            Ok(told.context("standard output cannot be written")?)
         }
     }
 }

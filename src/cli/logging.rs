@@ -4,10 +4,12 @@
 
 use std::fmt::{self, Display, Write as _};
 use std::io::{self, Write};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use env_logger::Builder;
 use log::kv::{self, Key, Value, VisitSource};
-use log::{LevelFilter, Record};
+use log::{Level, LevelFilter, Log, Metadata, Record};
 
 /// Turns logging on. `RUST_LOG`, where set, wins over `level`; a second call changes nothing.
 pub(super) fn init(level: LevelFilter) {
@@ -21,8 +23,53 @@ pub(super) fn init(level: LevelFilter) {
         let (time, style) = (out.timestamp_millis(), out.default_level_style(record.level()));
         write_line(out, time, format_args!("{style}{:<5}{style:#}", record.level()), record)
     });
+    let logger = builder.build();
+    let level = logger.filter();
     // Fails where a logger is installed already, which then keeps its job.
-    let _ = builder.try_init();
+    if log::set_boxed_logger(Box::new(Sparing { logger, accept_failed: Mutex::default() })).is_ok() {
+        log::set_max_level(level);
+    }
+}
+
+/// Which module complains of connections that cannot be accepted.
+const ACCEPT: &str = "actix_server::accept";
+/// How often it is heard. While the process has no descriptors left, it complains twice a second.
+const ACCEPT_INTERVAL: Duration = Duration::from_secs(60);
+
+/// A logger that is told some things again and again, and writes them once in a while.
+struct Sparing<L> {
+    logger: L,
+    accept_failed: Mutex<Option<Instant>>,
+}
+
+impl<L> Sparing<L> {
+    fn is_repeated(&self, record: &Record<'_>, now: Instant) -> bool {
+        if record.target() != ACCEPT || record.level() > Level::Warn {
+            return false;
+        }
+        let mut last = self.accept_failed.lock().unwrap_or_else(PoisonError::into_inner);
+        let repeated = last.is_some_and(|last| now.saturating_duration_since(last) < ACCEPT_INTERVAL);
+        if !repeated {
+            *last = Some(now);
+        }
+        repeated
+    }
+}
+
+impl<L: Log> Log for Sparing<L> {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        self.logger.enabled(metadata)
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if self.enabled(record.metadata()) && !self.is_repeated(record, Instant::now()) {
+            self.logger.log(record);
+        }
+    }
+
+    fn flush(&self) {
+        self.logger.flush();
+    }
 }
 
 fn write_line(out: &mut impl Write, time: impl Display, level: impl Display, record: &Record<'_>) -> io::Result<()> {
@@ -85,6 +132,18 @@ mod tests {
             line("connected", &[("connection.id", "0af3"), ("group.name", "sales/europe")]),
             "2026-11-23T04:06:14Z INFO folkmoot::session connected connection.id=0af3 group.name=sales/europe\n"
         );
+    }
+
+    #[test]
+    fn what_the_accepting_thread_complains_of_is_told_once_in_a_while() {
+        let sparing = Sparing { logger: (), accept_failed: Mutex::default() };
+        let error = |target| Record::builder().target(target).level(Level::Error).build();
+        let (start, second) = (Instant::now(), Duration::from_secs(1));
+        assert!(!sparing.is_repeated(&error(ACCEPT), start));
+        assert!(sparing.is_repeated(&error(ACCEPT), start + second));
+        assert!(!sparing.is_repeated(&error("folkmoot::session"), start + second));
+        assert!(!sparing.is_repeated(&error("folkmoot::session"), start + second));
+        assert!(!sparing.is_repeated(&error(ACCEPT), start + ACCEPT_INTERVAL));
     }
 
     #[test]

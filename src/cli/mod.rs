@@ -1,11 +1,13 @@
 //! The command line: what can be asked for, and the status the program ends with. One file per command.
 
+mod bench;
 mod config;
 mod logging;
 mod serve;
 mod user;
 
 use std::fmt;
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -54,6 +56,8 @@ enum Command {
     Config(config::ConfigCommand),
     /// Add, show and change users of the store
     User(user::UserArgs),
+    /// Measure a server: deliveries, connects, memory
+    Bench(bench::BenchArgs),
 }
 
 // Options of every command, accepted before and after its name; see `command()`. Not a `///` comment, which clap would show
@@ -154,7 +158,8 @@ pub fn main() -> ExitCode {
     match run(cli.command.unwrap_or(Command::Serve), settings) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("{failure}");
+            // Where nobody can be told, there is still the status.
+            let _: io::Result<()> = writeln!(io::stderr(), "{failure}");
             ExitCode::from(failure.status)
         }
     }
@@ -172,6 +177,7 @@ fn run(command: Command, settings: Settings) -> Result<(), Failure> {
             Ok(serve::run(loaded.config)?)
         }
         Command::Config(command) => config::run(&command, settings),
+        Command::Bench(args) => bench::run(&args),
         Command::User(args) => Ok(user::run(args, &settings.load()?.config)?),
     }
 }

@@ -1,5 +1,6 @@
 //! `folkmoot serve`: runs the server until a signal ends it.
 
+use std::io::{self, Write};
 use std::net::SocketAddr;
 
 use anyhow::Context;
@@ -35,7 +36,7 @@ struct Signals {
 }
 
 impl Signals {
-    fn new() -> std::io::Result<Self> {
+    fn new() -> io::Result<Self> {
         Ok(Signals { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
 
@@ -47,27 +48,36 @@ impl Signals {
     }
 }
 
-/// Tells a person where to go next.
+/// Tells a person where to go next. Nobody may be there to be told: a full disk, a closed terminal.
 fn greet(config: &Config, running: &Running, demo: &[&DemoUser]) {
+    if let Err(error) = write_greeting(&mut io::stdout().lock(), config, running, demo) {
+        log::warn!(error:%; "the greeting cannot be written to standard output");
+    }
+}
+
+fn write_greeting(out: &mut impl Write, config: &Config, running: &Running, demo: &[&DemoUser]) -> io::Result<()> {
     let address = reachable(running.address());
     let hub = &config.hubs.default;
-    println!("folkmoot {} is ready", env!("CARGO_PKG_VERSION"));
-    println!("  WebSocket  ws://{address}/ws  (hub {hub}; others at ws://{address}/client/hubs/{{hub}})");
-    println!("  Health     http://{address}/health  http://{address}/ready  http://{address}/metrics");
+    writeln!(out, "folkmoot {} is ready", env!("CARGO_PKG_VERSION"))?;
+    writeln!(out, "  WebSocket  ws://{address}/ws  (hub {hub}; others at ws://{address}/client/hubs/{{hub}})")?;
+    writeln!(out, "  Health     http://{address}/health  http://{address}/ready  http://{address}/metrics")?;
     if let Some(store) = running.store() {
-        println!("  Users      {store}");
+        writeln!(out, "  Users      {store}")?;
     }
-    if !demo.is_empty() {
-        let from = if config.auth.allow_demo_users { "FROM ANYWHERE" } else { "from this machine only" };
-        println!("  WARNING: demo users with passwords that everybody knows may log in, {from}:");
-        for user in demo {
-            println!("    {} / {}  {}, {}", user.login, user.password, user.username, user.department);
-        }
-        println!(
-            "    Before others get here, set users.demo to false, and remove them or give them passwords of their own"
-        );
-        println!("    (folkmoot user remove LOGIN, folkmoot user passwd LOGIN).");
+    if demo.is_empty() {
+        return out.flush();
     }
+    let from = if config.auth.allow_demo_users { "FROM ANYWHERE" } else { "from this machine only" };
+    writeln!(out, "  WARNING: demo users with passwords that everybody knows may log in, {from}:")?;
+    for user in demo {
+        writeln!(out, "    {} / {}  {}, {}", user.login, user.password, user.username, user.department)?;
+    }
+    writeln!(
+        out,
+        "    Before others get here, set users.demo to false, and remove them or give them passwords of their own"
+    )?;
+    writeln!(out, "    (folkmoot user remove LOGIN, folkmoot user passwd LOGIN).")?;
+    out.flush()
 }
 
 /// An address that can be clicked: "all of this machine's addresses" is none.

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::auth::permissions::Role;
 use crate::ids::{GroupName, HubName};
+use crate::outbound::SlowConsumers;
 use crate::template::Template;
 
 /// The section `hubs`.
@@ -107,6 +108,12 @@ pub struct HubConfig {
     ///
     /// Default `false`; `FOLKMOOT__HUBS__SETTINGS__ENFORCE_EXPIRY`.
     pub enforce_expiry: bool,
+    /// What becomes of a connection for which more waits than `limits.outbound_bytes` or `outbound_messages`: it is
+    /// closed, or loses the oldest or the newest messages, of which JSON clients are told the number. One that takes
+    /// nothing at all for `limits.write_timeout` is closed in any case.
+    ///
+    /// Default `close`, because nobody then misses anything unknowingly; `FOLKMOOT__HUBS__SETTINGS__SLOW_CONSUMERS`.
+    pub slow_consumers: SlowConsumers,
     /// The texts that tell members who comes and goes.
     pub announcements: AnnouncementsConfig,
 }
@@ -122,6 +129,7 @@ impl Default for HubConfig {
             groups: Vec::new(),
             raw_clients: RawClients::default(),
             enforce_expiry: false,
+            slow_consumers: SlowConsumers::default(),
             announcements: AnnouncementsConfig::default(),
         }
     }

@@ -58,7 +58,10 @@ pub struct LimitsConfig {
     /// Default `10s`; `FOLKMOOT__LIMITS__WRITE_TIMEOUT`.
     #[serde(with = "duration")]
     pub write_timeout: Duration,
-    /// Connections at the same time; the next is answered 503. Each takes a file descriptor and 2–3 KiB.
+    /// Connections at the same time; the next is answered 503. Each takes 2–3 KiB and a file descriptor.
+    ///
+    /// The process's limit of descriptors (`ulimit -n`) is raised at the start where that is allowed. Where it is too low
+    /// nevertheless, fewer connections are let in than this, so that others can still ask for `/health`.
     ///
     /// Default 20000; `FOLKMOOT__LIMITS__CONNECTIONS`.
     pub connections: usize,

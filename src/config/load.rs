@@ -78,7 +78,7 @@ fn read_file(named: Option<&Path>) -> Result<Option<(PathBuf, String)>, ConfigEr
 }
 
 /// The layers put together; the document comes as its name and its text.
-fn from_layers<U: UserData>(
+pub(crate) fn from_layers<U: UserData>(
     document: Option<(&str, &str)>,
     env: impl IntoIterator<Item = (String, String)>,
     sets: &[String],

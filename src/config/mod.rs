@@ -35,12 +35,15 @@ pub use self::heartbeat::HeartbeatConfig;
 pub use self::hooks::HooksConfig;
 pub use self::hubs::{AnnouncePer, AnnouncementsConfig, HubConfig, HubsConfig, RawClients};
 pub use self::limits::LimitsConfig;
+#[cfg(any(test, fuzzing))]
+pub(crate) use self::load::from_layers;
 pub use self::load::{DEFAULT_FILE, Loaded};
 pub use self::log::LogConfig;
 pub use self::secret::{AccessKey, AccessKeyError, DatabaseUrl, DatabaseUrlError};
 pub use self::server::ServerConfig;
 pub use self::shutdown::ShutdownConfig;
 pub use self::users::UsersConfig;
+pub use crate::outbound::SlowConsumers;
 
 /// All settings of a server.
 ///

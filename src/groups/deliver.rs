@@ -40,7 +40,7 @@ pub struct Publication {
     /// The `announcement` property, which also makes it one that may be dropped.
     pub announcement: Option<Box<RawValue>>,
     /// Given back when the last fan-out is done.
-    #[expect(dead_code, reason = "held for its drop")]
+    #[cfg_attr(not(feature = "internals"), expect(dead_code, reason = "held for its drop"))]
     pub permit: Option<Permit>,
 }
 

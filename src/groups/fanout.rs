@@ -13,6 +13,7 @@ use actix::fut::ActorFuture;
 use actix::{Actor, Addr, AsyncContext, Context, Handler, WrapFuture};
 
 use super::deliver::Deliver;
+use super::fatal::exit_if_panicking;
 use super::slots::Slots;
 use crate::outbound::Moment;
 
@@ -41,8 +42,20 @@ impl Fanout {
 
     fn flush(&mut self) {
         if std::mem::take(&mut self.batch) > 0 {
+            let _turn = Turn;
             self.slots.borrow_mut().flush();
         }
+    }
+}
+
+/// Held while the fan-out works. A panic in there would leave all connections of the thread open and dead.
+///
+/// Not `Drop` of the fan-out itself: that also runs when somebody else panics on the thread that it lives on.
+struct Turn;
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        exit_if_panicking("the fan-out of a worker");
     }
 }
 
@@ -67,9 +80,11 @@ impl Actor for Fanout {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
+        let _turn = Turn;
         ctx.spawn(FlushAfterMailbox);
         let tick = self.slots.borrow().tick();
         ctx.run_interval(tick, |fanout, _| {
+            let _turn = Turn;
             let mut slots = fanout.slots.borrow_mut();
             slots.beat(Moment::now());
             slots.flush();
@@ -93,6 +108,7 @@ impl Handler<Deliver> for Fanout {
     type Result = ();
 
     fn handle(&mut self, deliver: Deliver, ctx: &mut Self::Context) {
+        let _turn = Turn;
         let mut slots = self.slots.borrow_mut();
         match deliver {
             Deliver::Welcome { slot, groups } => slots.welcome(slot, &groups),
@@ -116,5 +132,40 @@ impl Handler<Deliver> for Fanout {
             // The mailbox may never be empty while publishers are fast; reading and writing must go on too.
             ctx.wait(tokio::task::yield_now().into_actor(self));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+    use crate::groups::slots::HeartbeatSettings;
+    use crate::metrics::Metrics;
+
+    #[test]
+    fn a_panic_in_a_fan_out_ends_the_process() {
+        const CHILD: &str = "FOLKMOOT_TEST_PANIC_IN_FAN_OUT";
+        if std::env::var_os(CHILD).is_some() {
+            return panic_in_a_fan_out();
+        }
+        let test = "groups::fanout::tests::a_panic_in_a_fan_out_ends_the_process";
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        let output = command.args(["--exact", test]).env(CHILD, "yes").output().unwrap();
+        assert_eq!(output.status.code(), Some(70), "{output:?}");
+    }
+
+    fn panic_in_a_fan_out() {
+        actix_rt::System::new().block_on(async {
+            let heartbeat =
+                HeartbeatSettings { ping_interval: Duration::from_secs(60), pong_timeout: Duration::from_secs(60) };
+            let slots = Rc::new(RefCell::new(Slots::new(0, heartbeat, Metrics::new())));
+            let fanout = Fanout::launch(slots.clone());
+            let detach = || Deliver::Detach { slot: 0, audiences: Vec::new() };
+            assert!(fanout.send(detach()).await.is_ok());
+            // It cannot borrow what is borrowed for good.
+            std::mem::forget(slots.borrow_mut());
+            assert!(fanout.send(detach()).await.is_err());
+        });
     }
 }

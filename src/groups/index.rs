@@ -31,13 +31,13 @@ impl GroupIndex {
     }
 
     /// How many groups there are.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.names.len()
     }
 
     /// The groups that a mask matches, by name.
     pub fn matching<'a>(&'a self, mask: &'a Mask) -> impl Iterator<Item = (&'a GroupName, u32)> {
-        self.with_prefix(mask.literal_prefix(), None).filter(|(name, _)| mask.matches(name.as_str()))
+        self.with_prefix(mask.literal_prefix(), None).filter(|(name, _)| matches(mask, name.as_str()))
     }
 
     /// The groups whose names begin with `prefix` and come behind `after`, by name.
@@ -91,8 +91,36 @@ impl MaskIndex {
         ends.take_while(|_| !self.by_prefix.is_empty())
             .filter_map(move |end| self.by_prefix.get(name.get(..end)?))
             .flatten()
-            .filter(move |(mask, _)| mask.matches(name))
+            .filter(move |(mask, _)| matches(mask, name))
             .map(|(_, key)| *key)
+    }
+}
+
+fn matches(mask: &Mask, name: &str) -> bool {
+    #[cfg(test)]
+    comparisons::one_more();
+    mask.matches(name)
+}
+
+/// How many names were compared with masks on this thread, for tests of what is not.
+#[cfg(test)]
+pub(super) mod comparisons {
+    use std::cell::Cell;
+
+    thread_local! {
+        static COUNT: Cell<usize> = const { Cell::new(0) };
+    }
+
+    pub fn one_more() {
+        COUNT.set(COUNT.get() + 1);
+    }
+
+    pub fn reset() {
+        COUNT.set(0);
+    }
+
+    pub fn count() -> usize {
+        COUNT.get()
     }
 }
 

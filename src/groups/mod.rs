@@ -6,10 +6,11 @@
 mod ack_ids;
 pub mod deliver;
 mod fanout;
+mod fatal;
 mod heartbeat;
 mod hub;
 mod hubs;
-mod index;
+pub mod index;
 pub mod inner;
 mod local;
 mod membership;
@@ -28,3 +29,11 @@ pub use outbox::{Outbox, Outboxes};
 pub use registry::{GroupRegistry, RegistrySettings};
 pub use slots::{Greeting, HeartbeatSettings};
 pub use window::{Permit, Window};
+
+/// For `benches/`.
+#[cfg(feature = "internals")]
+pub mod internals {
+    pub use super::index::{GroupIndex, MaskIndex};
+    pub use super::membership::{Entry, Membership, Place};
+    pub use super::slots::Slots;
+}

@@ -11,6 +11,7 @@ use actix::{Actor, Addr, Context, Recipient};
 
 use super::deliver::{Deliver, Publication};
 use super::fanout::Fanout;
+use super::fatal::exit_if_panicking;
 use super::membership::{Change, JoinError, Membership, MembershipLimits, Place, Route};
 use super::messages::{Content, Reached, Receiver, Refusal};
 use super::window::Permit;
@@ -37,9 +38,6 @@ pub struct RegistrySettings {
     /// Names that one connection's masks may be compared with, a second.
     pub mask_scan_per_second: usize,
 }
-
-/// Exit status of a process whose registry panicked: `EX_SOFTWARE` of sysexits.h.
-const STATUS_OF_PANIC: i32 = 70;
 
 /// The only writer of a hub's membership.
 ///
@@ -147,8 +145,7 @@ impl<U: UserData> GroupRegistry<U> {
         let Some(change) = self.membership.join(connection, group).map_err(|error| self.refusal(error))? else {
             return Ok(false);
         };
-        if let Some(entry) = self.membership.get(connection) {
-            let (place, connection) = (entry.place, entry.connection.clone());
+        if let Some((place, connection)) = self.place_and_connection(connection) {
             self.deliver(place.worker, Deliver::Join { slot: place.slot, audience: change.audience });
             self.joined(connection, change);
         }
@@ -158,8 +155,7 @@ impl<U: UserData> GroupRegistry<U> {
     /// Takes a connection out of a group; `false` when it was not in it.
     pub fn leave(&mut self, connection: ConnectionId, group: &str) -> bool {
         let Some(change) = self.membership.leave(connection, group) else { return false };
-        if let Some(entry) = self.membership.get(connection) {
-            let (place, connection) = (entry.place, entry.connection.clone());
+        if let Some((place, connection)) = self.place_and_connection(connection) {
             self.deliver(place.worker, Deliver::Leave { slot: place.slot, audience: change.audience });
             self.left(&connection, change, LeaveReason::Left);
         }
@@ -174,6 +170,10 @@ impl<U: UserData> GroupRegistry<U> {
     /// Sends a message from the server to a connection or to a user; tells how many connections it went to.
     pub fn send(&mut self, to: &Receiver, data: Data) -> usize {
         self.send_content(to, data.into(), None)
+    }
+
+    fn place_and_connection(&self, id: ConnectionId) -> Option<(Place, Arc<Connection<U>>)> {
+        self.membership.get(id).map(|entry| (entry.place, entry.connection.clone()))
     }
 
     pub(super) fn broadcast_content(&mut self, target: &Target, content: Content, permit: Option<Permit>) -> Reached {
@@ -292,10 +292,7 @@ impl<U: UserData> Actor for GroupRegistry<U> {
 /// A hub without its registry is dead although the process looks healthy, so the process ends and is started anew.
 impl<U: UserData> Drop for GroupRegistry<U> {
     fn drop(&mut self) {
-        if std::thread::panicking() {
-            log::error!(hub:% = self.settings.hub; "the registry of a hub panicked; the process ends with status {STATUS_OF_PANIC}");
-            std::process::exit(STATUS_OF_PANIC);
-        }
+        exit_if_panicking(format_args!("the registry of hub '{}'", self.settings.hub));
     }
 }
 

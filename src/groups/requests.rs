@@ -33,7 +33,8 @@ impl<U: UserData> Handler<Turn<U>> for GroupRegistry<U> {
 
 impl<U: UserData> GroupRegistry<U> {
     fn answer(&mut self, request: Request) {
-        let Some(entry) = self.membership.get(request.connection) else { return };
+        let entry = self.membership.get(request.connection).filter(|entry| !entry.ending);
+        let Some(entry) = entry else { return };
         let (place, id, ack_id) = (entry.place, request.connection, request.ack_id);
         let answered = request.is_answered();
         let result = match ack_id {

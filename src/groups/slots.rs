@@ -204,11 +204,12 @@ impl Slots {
                 let item = match member.subprotocol {
                     Subprotocol::Json => *json.get_or_insert_with(|| {
                         let tail = tail.get_or_insert_with(|| publication.encode_tail());
-                        let frame = encoder::text(|out| json::group_message(out, group, tail)).into();
+                        let bytes = encoder::text(|out| json::group_message(out, group, tail));
+                        let frame = Frame::message(bytes, Subprotocol::Json);
                         self.batch.add(Queued { frame, is_announcement })
                     }),
                     Subprotocol::Raw => *raw.get_or_insert_with(|| {
-                        let frame = raw_frame(&publication.content.data).into();
+                        let frame = Frame::message(raw_frame(&publication.content.data), Subprotocol::Raw);
                         self.batch.add(Queued { frame, is_announcement })
                     }),
                 };
@@ -338,8 +339,8 @@ struct Frames {
 impl Frames {
     fn get(&mut self, subprotocol: Subprotocol, encode: impl FnOnce() -> Bytes, content: &Content) -> Frame {
         match subprotocol {
-            Subprotocol::Json => self.json.get_or_insert_with(|| Frame::from(encode())),
-            Subprotocol::Raw => self.raw.get_or_insert_with(|| Frame::from(raw_frame(&content.data))),
+            Subprotocol::Json => self.json.get_or_insert_with(|| Frame::message(encode(), subprotocol)),
+            Subprotocol::Raw => self.raw.get_or_insert_with(|| Frame::message(raw_frame(&content.data), subprotocol)),
         }
         .clone()
     }

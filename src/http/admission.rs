@@ -16,11 +16,12 @@ use actix_web::http::{Method, StatusCode, Version};
 use super::{Problem, Services, Share};
 use crate::auth::Credential;
 use crate::auth::basic::BasicCredentials;
+use crate::auth::host::HostPort;
 use crate::auth::origin::CredentialKind;
 use crate::auth::peer::ClientAddress;
 use crate::auth::permissions::{Permissions, Role};
 use crate::auth::token::user_from_claims;
-use crate::config::{HubConfig, RawClients};
+use crate::config::{HubConfig, RawClients, SlowConsumers};
 use crate::event::{Authority, Connection};
 use crate::groups::{EnterError, Lease};
 use crate::hooks::{Authentication, Connecting, Identity, LoginAttempt};
@@ -68,6 +69,8 @@ pub struct Admission<U: UserData> {
     pub raw: RawMode,
     /// Whether the hub has masks on.
     pub masks: bool,
+    /// What becomes of the connection when it does not read.
+    pub slow_consumers: SlowConsumers,
     /// How long it may stay, where its token's expiry counts.
     pub expires_in: Option<Duration>,
     /// Its places among the connections of its user and of its address.
@@ -141,6 +144,7 @@ pub async fn admit<U: UserData>(
         echo,
         raw,
         masks: config.masks,
+        slow_consumers: config.slow_consumers,
         expires_in,
         shares: (of_user, of_address),
     })
@@ -190,14 +194,18 @@ fn check_handshake(handshake: Handshake<'_>) -> Result<(), Problem> {
         return Err(Problem::bad_request("A WebSocket handshake is HTTP/1.1."));
     }
     let headers = handshake.headers;
-    let has_token = |name: header::HeaderName, token: &str| {
-        let values = headers.get_all(name).filter_map(|value| value.to_str().ok());
-        values.flat_map(|value| value.split(',')).any(|one| one.trim().eq_ignore_ascii_case(token))
-    };
-    if !has_token(header::UPGRADE, "websocket") {
-        return Err(Problem::bad_request("The request has no 'Upgrade: websocket'."));
+    // RFC 9112, 3.2, asks every server for this, wherever it listens.
+    if !matches!(HostPort::of_request(headers), Ok(Some(_))) {
+        return Err(Problem::bad_request("The request has no 'Host', more than one, or one that is none."));
     }
-    if !has_token(header::CONNECTION, "upgrade") {
+    // A list would be allowed, but actix-http hands over what follows the head only for `websocket` alone.
+    let mut upgrades = headers.get_all(header::UPGRADE);
+    let alone = upgrades.next().is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"));
+    if !alone || upgrades.next().is_some() {
+        return Err(Problem::bad_request("The request has no 'Upgrade: websocket', or something beside it."));
+    }
+    let connection = headers.get_all(header::CONNECTION).filter_map(|value| value.to_str().ok());
+    if !connection.flat_map(|value| value.split(',')).any(|one| one.trim().eq_ignore_ascii_case("upgrade")) {
         return Err(Problem::bad_request("The request has no 'Connection: Upgrade'."));
     }
     // What a proxy takes for a body must not become frames of a session here.
@@ -205,7 +213,9 @@ fn check_handshake(handshake: Handshake<'_>) -> Result<(), Problem> {
     if has_body || headers.contains_key(header::TRANSFER_ENCODING) {
         return Err(Problem::bad_request("A WebSocket handshake has no body."));
     }
-    if headers.get(header::SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
+    // Once, also when both say 13 (RFC 6455, 11.3.5): whatever stands in front of us may have read the other one.
+    let mut versions = headers.get_all(header::SEC_WEBSOCKET_VERSION);
+    if versions.next().is_none_or(|version| version != "13") || versions.next().is_some() {
         return Err(Problem::new(StatusCode::UPGRADE_REQUIRED, "Only WebSocket version 13 is spoken here."));
     }
     let mut keys = headers.get_all(header::SEC_WEBSOCKET_KEY);

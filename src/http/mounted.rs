@@ -3,7 +3,6 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use actix_web::http::header::{TRANSFER_ENCODING, UPGRADE};
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 
@@ -46,7 +45,6 @@ async fn connect<U: UserData>(
         tls: request.app_config().secure(),
     };
     let (admission, seat) = worker.decide(handshake).await?;
-    check_payload(request)?;
     let accepted = body::accept(request, payload, admission.echo.as_deref());
     let (response, transport) = accepted.map_err(|error| Problem::bad_request(error.to_string()))?;
     worker.launch(admission, seat, transport, Vec::new());
@@ -56,16 +54,6 @@ async fn connect<U: UserData>(
 /// The path without the caller's scope. A hub's name has no `/`, so the last occurrence is ours.
 fn own_path<'a>(path: &'a str, literal: &str) -> &'a str {
     path.rfind(literal).and_then(|at| path.get(at..)).unwrap_or(path)
-}
-
-/// actix-http hands over what follows the head as it comes only for a plain `Upgrade: websocket`.
-fn check_payload(request: &HttpRequest) -> Result<(), Problem> {
-    let headers = request.headers();
-    let plain = headers.get(UPGRADE).is_some_and(|upgrade| upgrade.as_bytes().eq_ignore_ascii_case(b"websocket"));
-    if plain && !headers.contains_key(TRANSFER_ENCODING) {
-        return Ok(());
-    }
-    Err(Problem::bad_request("A WebSocket handshake has 'Upgrade: websocket' and no body."))
 }
 
 #[cfg(test)]

@@ -89,8 +89,9 @@ impl<U: UserData> Worker<U> {
 
     /// Starts the session of a connection that was let in.
     pub fn launch<T: Transport>(&self, admission: Admission<U>, seat: Seat, io: T, early: Vec<u8>) {
-        let link: Rc<Link> = Rc::new(Link::new(io, self.link_settings.clone()));
-        let Admission { connection, permissions, groups, lease, subprotocol, raw, masks, expires_in, echo: _, shares } =
+        let slow_consumers = admission.slow_consumers;
+        let link: Rc<Link> = Rc::new(Link::new(io, self.link_settings.clone(), slow_consumers));
+        let Admission { connection, permissions, groups, lease, subprotocol, raw, masks, expires_in, shares, .. } =
             admission;
         let settings = if masks { self.with_masks.clone() } else { self.without_masks.clone() };
         let seat = Box::new((seat, shares));

@@ -2,45 +2,95 @@
 
 use bytes::Bytes;
 
+use crate::protocol::{Subprotocol, json};
+use crate::transport::encoder::{self, MAX_HEADER_BYTES};
+use crate::transport::opcode::Opcode;
+
 /// A frame as bytes: what all receivers share, and what only this one gets.
-///
-/// The tail is how a message that was encoded once will still carry a sequence id of its own.
 #[derive(Debug, Clone)]
 pub struct Frame {
     shared: Bytes,
-    tail: Option<Box<[u8]>>,
+    /// Boxed, because hardly any frame has it.
+    own: Option<Box<Own>>,
+    /// How it is written, when it is a message and not an ack or another frame that its receiver waits for.
+    message: Option<Subprotocol>,
+}
+
+/// What stands around the shared bytes of a message that says something to this receiver alone.
+#[derive(Debug, Clone)]
+struct Own {
+    header: [u8; MAX_HEADER_BYTES],
+    header_len: usize,
+    tail: Vec<u8>,
+    missing: u64,
 }
 
 impl Frame {
-    /// How many bytes the frame takes on the wire.
-    pub fn len(&self) -> usize {
-        self.shared.len() + self.tail.as_ref().map_or(0, |tail| tail.len())
+    /// A message, which a receiver who is slow may have to do without.
+    pub fn message(shared: Bytes, subprotocol: Subprotocol) -> Self {
+        Frame { shared, own: None, message: Some(subprotocol) }
     }
 
-    /// What is left after `written` bytes, in at most two pieces.
-    pub fn pieces(&self, written: usize) -> [&[u8]; 2] {
-        let shared = self.shared.get(written..).unwrap_or_default();
-        let tail = self.tail.as_deref().unwrap_or_default();
-        [shared, tail.get(written.saturating_sub(self.shared.len())..).unwrap_or_default()]
+    /// Whether it is a message.
+    pub fn is_message(&self) -> bool {
+        self.message.is_some()
+    }
+
+    /// How many bytes the frame takes on the wire.
+    pub fn len(&self) -> usize {
+        self.shared.len() + self.own.as_ref().map_or(0, |own| own.header_len + own.tail.len())
+    }
+
+    /// What is left after `written` bytes.
+    pub fn pieces(&self, written: usize) -> [&[u8]; 3] {
+        let Some(own) = &self.own else { return [self.shared.get(written..).unwrap_or_default(), &[], &[]] };
+        let mut skip = written;
+        [own.header.get(..own.header_len).unwrap_or_default(), &self.shared, &own.tail].map(|piece| {
+            let rest = piece.get(skip..).unwrap_or_default();
+            skip = skip.saturating_sub(piece.len());
+            rest
+        })
     }
 
     /// The whole frame, where nothing of it is the connection's own.
     pub fn in_one_piece(&self) -> Option<&[u8]> {
-        self.tail.is_none().then_some(&self.shared)
+        self.own.is_none().then_some(&self.shared)
     }
 
     /// Whether both are the same bytes in memory, so that what was gathered for one serves the other.
     pub fn is_same(&self, other: &Frame) -> bool {
         self.shared.as_ptr() == other.shared.as_ptr()
             && self.shared.len() == other.shared.len()
-            && self.tail.is_none()
-            && other.tail.is_none()
+            && self.own.is_none()
+            && other.own.is_none()
+    }
+
+    /// How many messages it says are missing before it.
+    pub fn missing_before(&self) -> u64 {
+        self.own.as_ref().map_or(0, |own| own.missing)
+    }
+
+    /// Has the message say so, where its subprotocol has a way to. It must not have begun to be written.
+    pub fn tell_missing(&mut self, missing: u64) {
+        if self.message != Some(Subprotocol::Json) {
+            return;
+        }
+        if self.own.is_none() {
+            // Without the header, whose length becomes another, and the brace that closes the object.
+            let start = encoder::header_len(&self.shared);
+            let end = self.shared.len().saturating_sub(1).max(start);
+            self.shared = self.shared.slice(start..end);
+        }
+        let mut tail = Vec::with_capacity(32);
+        json::dropped(&mut tail, missing);
+        let (header, header_len) = encoder::header(Opcode::Text, self.shared.len() + tail.len());
+        self.own = Some(Box::new(Own { header, header_len, tail, missing }));
     }
 }
 
 impl From<Bytes> for Frame {
     fn from(shared: Bytes) -> Self {
-        Frame { shared, tail: None }
+        Frame { shared, own: None, message: None }
     }
 }
 
@@ -48,12 +98,43 @@ impl From<Bytes> for Frame {
 mod tests {
     use super::*;
 
+    fn message(len: usize) -> Frame {
+        let bytes = encoder::text(|out| out.extend_from_slice(format!(r#"{{"x":"{}"}}"#, "x".repeat(len)).as_bytes()));
+        Frame::message(bytes, Subprotocol::Json)
+    }
+
     #[test]
-    fn pieces_follow_what_was_written_across_the_tail() {
-        let frame = Frame { shared: Bytes::from_static(b"abc"), tail: Some(Box::from(&b"de"[..])) };
-        assert_eq!(frame.len(), 5);
-        for written in 0..=5 {
-            assert_eq!(frame.pieces(written).concat(), &b"abcde"[written..]);
+    fn a_message_tells_what_is_missing_whatever_becomes_of_its_header() {
+        for len in [0, 100, 110, 120, 125, 65_500, 65_525, 65_530, 70_000] {
+            let mut frame = message(len);
+            let plain = frame.pieces(0).concat();
+            let object = &plain[encoder::header_len(&plain)..plain.len() - 1];
+            for missing in [7, 12_345] {
+                frame.tell_missing(missing);
+                assert_eq!(frame.missing_before(), missing);
+                let payload = [object, format!(",\"dropped\":{missing}}}").as_bytes()].concat();
+                assert_eq!(frame.pieces(0).concat(), encoder::encode(Opcode::Text, &payload), "{len} bytes");
+                assert_eq!(frame.len(), frame.pieces(0).concat().len());
+            }
         }
+    }
+
+    #[test]
+    fn pieces_follow_what_was_written_across_all_of_them() {
+        let mut frame = message(3);
+        frame.tell_missing(1);
+        let whole = frame.pieces(0).concat();
+        for written in 0..=whole.len() {
+            assert_eq!(frame.pieces(written).concat(), whole[written..]);
+        }
+        let frame = Frame::from(Bytes::from_static(b"abc"));
+        for written in 0..=3 {
+            assert_eq!(frame.pieces(written).concat(), b"abc"[written..]);
+        }
+    }
+
+    #[test]
+    fn what_hardly_any_frame_has_makes_no_frame_larger() {
+        assert!(size_of::<Frame>() <= 48);
     }
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
-use super::{Batch, Frame, Full, Gate, Moment, OutboundLimits, Queue, Run, Scratch, Written};
+use super::{Batch, Frame, Full, Gate, Moment, OutboundLimits, Queue, Run, Scratch, SlowConsumers, Written};
 use crate::error::{Disconnect, DisconnectKind};
 use crate::metrics::Metrics;
 use crate::transport::Transport;
@@ -36,7 +36,7 @@ pub enum Pushed {
     First,
     /// It is behind others.
     Behind,
-    /// It is dropped: the connection is ending, or the frame did not matter enough.
+    /// It is dropped: the connection is ending or too slow, or the frame did not matter enough.
     Dropped,
 }
 
@@ -65,6 +65,7 @@ pub struct Link<T: ?Sized = dyn Transport> {
     pub gate: Gate,
     settings: Rc<LinkSettings>,
     queue: RefCell<Queue>,
+    slow_consumers: SlowConsumers,
     /// A task waits for the kernel to take more.
     blocked: Cell<bool>,
     /// When the peer was last heard.
@@ -80,11 +81,12 @@ pub struct Link<T: ?Sized = dyn Transport> {
 
 impl<T: Transport> Link<T> {
     /// A link whose gate is shut until the registry welcomes the connection.
-    pub fn new(io: T, settings: Rc<LinkSettings>) -> Self {
+    pub fn new(io: T, settings: Rc<LinkSettings>, slow_consumers: SlowConsumers) -> Self {
         Link {
             gate: Gate::new(settings.requests_in_flight),
             settings,
             queue: RefCell::default(),
+            slow_consumers,
             blocked: Cell::new(false),
             heard: Cell::new(Moment::now()),
             end: RefCell::new(None),
@@ -127,7 +129,8 @@ impl Link {
         self.end.borrow_mut().take()
     }
 
-    /// Queues a frame. A queue that is full makes the connection a slow consumer, which ends it and nobody else.
+    /// Queues a frame. A queue that is full makes the connection a slow consumer: it is ended, or loses messages, and
+    /// nobody else notices.
     pub fn push(self: &Rc<Self>, frame: Frame, scratch: &mut Scratch) -> Pushed {
         if self.is_ending() {
             return Pushed::Dropped;
@@ -139,23 +142,32 @@ impl Link {
             // What one drain of the fan-out brings may be more than a queue holds: that alone makes nobody slow.
             Err(Full) if !self.blocked.get() => {
                 self.flush(scratch);
-                self.queue.borrow_mut().push(frame, limits)
+                self.queue.borrow_mut().push(frame.clone(), limits)
             }
             pushed => pushed,
         };
         match pushed {
             Ok(()) if first => Pushed::First,
             Ok(()) => Pushed::Behind,
-            Err(Full) => {
-                if !self.is_ending() {
-                    self.settings.metrics.slow_consumers.increment(1);
-                    self.end(Disconnect::from(DisconnectKind::SlowConsumer));
-                }
-                // The memory is free at once; the others do not notice.
-                self.queue.borrow_mut().abandon();
-                Pushed::Dropped
-            }
+            Err(Full) => self.overflow(frame),
         }
+    }
+
+    /// Does what the hub wants for a connection whose queue is full.
+    fn overflow(&self, frame: Frame) -> Pushed {
+        let metrics = &self.settings.metrics;
+        if !self.is_ending() {
+            let pushed = self.queue.borrow_mut().push_over(frame, self.settings.limits, self.slow_consumers);
+            if let Ok(lost) = pushed {
+                metrics.messages_dropped.increment(lost.messages);
+                return if lost.itself { Pushed::Dropped } else { Pushed::Behind };
+            }
+            metrics.slow_consumers.increment(1);
+            self.end(Disconnect::from(DisconnectKind::SlowConsumer));
+        }
+        // The memory is free at once; the others do not notice.
+        self.queue.borrow_mut().abandon();
+        Pushed::Dropped
     }
 
     /// Writes a run, straight from the batch where nothing is ahead of it; what the kernel does not take is queued.
@@ -164,7 +176,7 @@ impl Link {
         if self.is_ending() {
             return delivered;
         }
-        if self.queue.borrow().is_empty()
+        if self.queue.borrow().is_at_rest()
             && !self.blocked.get()
             && let Some(bytes) = batch.bytes(run)
         {
@@ -204,10 +216,13 @@ impl Link {
                 self.queue.borrow_mut().resume(frame, written);
                 written = 0;
             } else if queued.is_announcement && self.queue.borrow().is_over_half(self.settings.limits) {
+                if self.slow_consumers != SlowConsumers::Close {
+                    self.queue.borrow_mut().miss();
+                }
                 delivered.announcements_dropped += 1;
                 continue;
             } else if self.push(frame, scratch) == Pushed::Dropped {
-                break;
+                continue;
             }
             delivered.frames += 1;
         }

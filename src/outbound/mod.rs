@@ -17,5 +17,5 @@ pub use closing::close;
 pub use frame::Frame;
 pub use gate::Gate;
 pub use link::{Delivered, Link, LinkSettings, Pushed};
-pub use queue::{Full, OutboundLimits, Queue, Scratch, Written};
+pub use queue::{Full, OutboundLimits, Queue, Scratch, SlowConsumers, Written};
 pub use rate::Rate;

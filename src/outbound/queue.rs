@@ -1,8 +1,11 @@
 //! The bounded queue of one connection: frames that are decided but not yet written.
 
+mod dropping;
+
 use std::collections::VecDeque;
 use std::io;
 
+pub use self::dropping::SlowConsumers;
 use super::Frame;
 use super::batch::GATHER_BYTES;
 
@@ -87,6 +90,8 @@ pub struct Queue {
     bytes: usize,
     /// How much of the first frame is written already.
     written: usize,
+    /// Messages that were dropped behind everything that is here, for the next one to tell.
+    untold: u64,
 }
 
 impl Queue {
@@ -95,16 +100,23 @@ impl Queue {
     /// # Errors
     /// [`Full`] when a limit would be passed; the queue is unchanged.
     pub fn push(&mut self, frame: Frame, limits: OutboundLimits) -> Result<(), Full> {
-        let over = self.bytes + frame.len() > limits.bytes || self.frames.len() >= limits.messages;
-        if over && !self.frames.is_empty() {
+        if !self.has_room(&frame, limits) {
             return Err(Full);
         }
         self.push_last(frame);
         Ok(())
     }
 
+    fn has_room(&self, frame: &Frame, limits: OutboundLimits) -> bool {
+        let fits = self.bytes + frame.len() <= limits.bytes && self.frames.len() < limits.messages;
+        fits || self.frames.is_empty()
+    }
+
     /// Adds a frame whatever the limits: the few that end a connection.
-    pub fn push_last(&mut self, frame: Frame) {
+    pub fn push_last(&mut self, mut frame: Frame) {
+        if self.untold > 0 && frame.is_message() {
+            frame.tell_missing(std::mem::take(&mut self.untold));
+        }
         self.bytes += frame.len();
         self.frames.push_back(frame);
     }
@@ -119,6 +131,11 @@ impl Queue {
     /// Whether nothing waits.
     pub fn is_empty(&self) -> bool {
         self.frames.is_empty()
+    }
+
+    /// Whether nothing waits, nor anything to be told with the next message.
+    pub fn is_at_rest(&self) -> bool {
+        self.frames.is_empty() && self.untold == 0
     }
 
     /// Bytes that wait.
@@ -141,11 +158,12 @@ impl Queue {
     /// Writes as much as `write` takes.
     pub fn write(&mut self, scratch: &mut Scratch, mut write: impl FnMut(&[u8]) -> io::Result<usize>) -> Written {
         while let Some(first) = self.frames.front() {
-            let [shared, tail] = first.pieces(self.written);
-            let alone = self.frames.len() == 1 || shared.len() >= GATHER_BYTES;
-            let bytes = match (alone, tail.is_empty(), shared.is_empty()) {
-                (true, true, _) => shared,
-                (true, _, true) => tail,
+            let pieces = first.pieces(self.written);
+            let mut left = pieces.iter().filter(|piece| !piece.is_empty());
+            let bytes = match (left.next(), left.next()) {
+                (Some(piece), None) if self.frames.len() == 1 || piece.len() >= GATHER_BYTES => piece,
+                // Too large to be copied for the few bytes around it.
+                (Some(piece), _) if first.len() >= GATHER_BYTES => piece,
                 _ => scratch.gather(&self.frames, self.written),
             };
             match write(bytes) {

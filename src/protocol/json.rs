@@ -6,5 +6,5 @@ mod write;
 pub use read::{ParseOptions, parse};
 pub(super) use write::write_string;
 pub use write::{
-    EncodedTail, GroupMessage, ack_error, ack_ok, connected, disconnected, group_message, pong, server_message,
+    EncodedTail, GroupMessage, ack_error, ack_ok, connected, disconnected, dropped, group_message, pong, server_message,
 };

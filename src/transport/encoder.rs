@@ -26,6 +26,17 @@ pub fn header(opcode: Opcode, len: usize) -> ([u8; MAX_HEADER_BYTES], usize) {
     }
 }
 
+/// How long the header of an encoded frame is.
+pub fn header_len(frame: &[u8]) -> usize {
+    match frame.get(1) {
+        None => frame.len(),
+        Some(126) => 4,
+        Some(127) => MAX_HEADER_BYTES,
+        Some(_) => 2,
+    }
+    .min(frame.len())
+}
+
 /// Appends a frame.
 pub fn encode_into(out: &mut Vec<u8>, opcode: Opcode, payload: &[u8]) {
     let (header, header_len) = header(opcode, payload.len());
@@ -135,6 +146,7 @@ mod tests {
         for (len, expected) in cases {
             let (bytes, used) = header(Opcode::Text, len);
             assert_eq!(&bytes[..used], expected, "{len} bytes");
+            assert_eq!(header_len(expected), used);
         }
     }
 

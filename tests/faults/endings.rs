@@ -1,5 +1,6 @@
 //! Ends in the middle of something.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
@@ -58,6 +59,71 @@ fn nothing_that_was_acked_is_lost_when_the_server_stops() {
     assert!(heard.iter().copied().eq(1..=heard.len() as u64), "in order and without a gap");
     assert!(heard.len() as u64 >= acked, "{acked} were acked, {} were heard", heard.len());
     assert!(server.wait().success());
+}
+
+/// What a member of a group did and heard until its end.
+struct Life {
+    acked: Vec<String>,
+    heard: Vec<String>,
+    end: Heard,
+}
+
+/// Publishes as fast as acks come, and hears what everybody publishes.
+fn live(mut client: Client, name: usize) -> Life {
+    let (mut sent, mut life) = (0_u64, Life { acked: Vec::new(), heard: Vec::new(), end: Heard::Lost });
+    loop {
+        while sent < life.acked.len() as u64 + 4 {
+            sent += 1;
+            let mut frame = publish("crowd", &format!("{name}:{sent}"));
+            frame["ackId"] = sent.into();
+            // Once it is sent away, only what it hears counts.
+            if client.socket.send(frame.to_string().into()).is_err() {
+                break;
+            }
+        }
+        match client.hear() {
+            Heard::Frame(frame) if frame["type"] == "ack" => {
+                assert_eq!(frame["success"], true, "{frame}");
+                life.acked.push(format!("{name}:{}", frame["ackId"]));
+            }
+            Heard::Frame(frame) => life.heard.extend(frame["data"].as_str().map(str::to_owned)),
+            end => return Life { end, ..life },
+        }
+    }
+}
+
+#[test]
+fn everybody_is_sent_away_under_load_and_nothing_that_was_acked_is_lost() {
+    let workplace = Workplace::demo();
+    let quiet = ["--set", "hubs.declared.chat.announcements.enabled=false"];
+    let mut server = workplace.serve(&[&quiet[..], &["--set", "shutdown.timeout=4s"]].concat());
+    let mut clients: Vec<_> = (0..24).map(|_| Client::connect(server.address, "user-1", "password-1")).collect();
+    clients.iter_mut().for_each(|client| client.join("crowd", 1_000_000));
+    let mut observer = Client::connect(server.address, "user-2", "password-2");
+    observer.join("crowd", 1);
+    let living: Vec<_> =
+        clients.into_iter().enumerate().map(|(name, client)| thread::spawn(move || live(client, name))).collect();
+    let mut heard = Vec::new();
+    while heard.len() < 500 {
+        heard.extend(observer.frame()["data"].as_str().map(str::to_owned));
+    }
+    server.signal("TERM");
+    let (frames, end) = observer.rest();
+    heard.extend(frames.iter().filter_map(|frame| frame["data"].as_str()).map(str::to_owned));
+    let mut lives: Vec<_> = living.into_iter().map(|life| life.join().unwrap()).collect();
+    assert!(server.wait().success());
+
+    lives.push(Life { acked: Vec::new(), heard, end });
+    for life in &lives {
+        assert!(matches!(life.end, Heard::Closed(1001, _)), "{:?}", life.end);
+    }
+    // All were there from the first message on, so whoever was there longest heard what all others did, and more.
+    let longest = lives.iter().map(|life| &life.heard).max_by_key(|heard| heard.len()).unwrap();
+    for life in &lives {
+        assert!(longest.starts_with(&life.heard), "in the same order, without a gap, up to its own end");
+        let own: HashSet<_> = life.heard.iter().collect();
+        assert!(life.acked.iter().all(|message| own.contains(message)), "an ack comes behind the message");
+    }
 }
 
 #[test]

@@ -100,7 +100,7 @@ impl Hooks<User> for Trouble {
 }
 
 /// A server with hooks, in this process; stopped when dropped.
-struct Hooked {
+pub struct Hooked {
     address: SocketAddr,
     workplace: Workplace,
     stop: Option<oneshot::Sender<()>>,
@@ -108,7 +108,7 @@ struct Hooked {
 }
 
 impl Hooked {
-    fn start(hooks: impl Hooks<User>, settings: &[&str]) -> Self {
+    pub fn start(hooks: impl Hooks<User>, settings: &[&str]) -> Self {
         let workplace = Workplace::demo();
         let data = format!("data_dir={}", workplace.path().join("data").display());
         let mut all = vec!["server.port=0".to_owned(), "shutdown.timeout=1s".to_owned(), data];
@@ -130,7 +130,7 @@ impl Hooked {
         Hooked { address, workplace, stop: Some(stop), thread: Some(thread) }
     }
 
-    fn client(&self, login: &str) -> Client {
+    pub fn client(&self, login: &str) -> Client {
         let password = login.replace("user", "password");
         Client::connect(self.address, login, &password)
     }

@@ -3,18 +3,44 @@
 
 #![expect(clippy::disallowed_methods, reason = "these tests watch a process from outside; there is no worker to block")]
 
+mod busy;
+mod churn;
 #[path = "../program/client.rs"]
 mod client;
+mod clock;
+mod crowds;
+mod descriptors;
 mod endings;
 mod floods;
+mod full;
 mod hooks;
 #[path = "../program/process.rs"]
 mod process;
+mod slow_consumers;
 mod stalls;
+mod stopped;
+mod store;
+mod storms;
+mod unplugged;
 mod vanished;
 
 /// Lets this process and its children open more files than the usual 1,024.
 fn open_many_files() {
     let limit = rlimit::increase_nofile_limit(8192).unwrap();
     assert!(limit >= 4096, "these tests need 4096 open files, and the system allows {limit} (ulimit -Hn)");
+}
+
+/// Tells that a test had nothing to do because something is not installed; `.ci/run` takes that for a failure.
+fn skipped(test: &str, why: &str) {
+    say(&format!("SKIPPED {test}: {why}\n"));
+}
+
+/// Tells that this machine does not allow what a test would do, which is nobody's failure.
+fn not_done(test: &str, why: &str) {
+    say(&format!("NOT DONE {test}: {why}\n"));
+}
+
+/// Not `eprintln!`, which the test harness keeps to itself when a test succeeds.
+fn say(line: &str) {
+    let _ = std::io::Write::write_all(&mut std::io::stderr(), line.as_bytes());
 }

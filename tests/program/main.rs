@@ -2,6 +2,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "these tests watch a process from outside; there is no worker to block")]
 
+mod bench;
 mod client;
 mod configuration;
 mod process;

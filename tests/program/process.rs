@@ -65,12 +65,17 @@ impl Workplace {
 
     /// Runs a command to its end with something on its standard input.
     pub fn run_with_input(&self, arguments: &[&str], input: &str) -> Output {
+        self.begin(arguments, input).wait_with_output().unwrap()
+    }
+
+    /// Starts a command with something on its standard input.
+    pub fn begin(&self, arguments: &[&str], input: &str) -> Child {
         let mut command = self.command(arguments);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         // A command that fails early does not read it.
         let _: std::io::Result<()> = child.stdin.take().unwrap().write_all(input.as_bytes());
-        child.wait_with_output().unwrap()
+        child
     }
 
     /// Runs a command that must succeed and returns what it printed.
@@ -85,15 +90,74 @@ impl Workplace {
         self.ok(&[&["user", "add", login, "--password-stdin"], more].concat(), password);
     }
 
+    /// Starts a command that takes its time.
+    pub fn start(&self, arguments: &[&str]) -> Running {
+        let mut command = self.command(arguments);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let printed = Arc::default();
+        follow(child.stderr.take().unwrap(), &printed);
+        Running { child, printed }
+    }
+
     /// Starts the server on a free port and waits until it is ready.
     pub fn serve(&self, arguments: &[&str]) -> Program {
         Program::start(self.command(&[&["--set", "server.port=0"], arguments].concat()))
+    }
+
+    /// The same behind some words of a shell, such as `ulimit -n 100 && exec "$@" 2>/dev/full`.
+    pub fn serve_by_shell(&self, words: &str, arguments: &[&str]) -> Program {
+        let command = self.command(&[]);
+        let program = command.get_program().to_owned();
+        let mut shell = Command::new("sh");
+        shell.arg("-c").arg(words).arg("sh").arg(program).args(["--set", "server.port=0"]).args(arguments);
+        shell.env_clear().envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        shell.current_dir(self.path()).stdin(Stdio::null());
+        Program::start(shell)
     }
 
     /// Starts the server exactly so.
     pub fn serve_plainly(&self, arguments: &[&str]) -> Program {
         Program::start(self.command(arguments))
     }
+}
+
+/// A command that runs; killed when dropped.
+pub struct Running {
+    child: Child,
+    printed: Arc<Mutex<String>>,
+}
+
+impl Running {
+    /// What it has printed for whoever watches (on the standard error).
+    pub fn printed(&self) -> String {
+        self.printed.lock().unwrap().clone()
+    }
+
+    /// Sends it a signal by name.
+    pub fn signal(&self, name: &str) {
+        send_signal(&self.child, name);
+    }
+
+    /// Waits for its end: its status and everything that it printed.
+    pub fn wait_with_output(mut self) -> Output {
+        eventually("the end of a command", || self.child.try_wait().unwrap().is_some());
+        let status = self.child.wait().unwrap();
+        let mut stdout = Vec::new();
+        self.child.stdout.take().unwrap().read_to_end(&mut stdout).unwrap();
+        Output { status, stdout, stderr: self.printed().into_bytes() }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _: std::io::Result<()> = self.child.kill();
+        let _: std::io::Result<ExitStatus> = self.child.wait();
+    }
+}
+
+fn send_signal(child: &Child, name: &str) {
+    let sent = Command::new("sh").arg("-c").arg(format!("kill -{name} {}", child.id())).status();
+    assert!(sent.unwrap().success(), "SIG{name} could not be sent");
 }
 
 /// A server that runs; killed when dropped.
@@ -147,8 +211,7 @@ impl Program {
 
     /// Sends it a signal by name.
     pub fn signal(&self, name: &str) {
-        let sent = Command::new("sh").arg("-c").arg(format!("kill -{name} {}", self.child.id())).status();
-        assert!(sent.unwrap().success(), "SIG{name} could not be sent");
+        send_signal(&self.child, name);
     }
 
     /// Waits for its end.
@@ -168,6 +231,16 @@ impl Program {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
         line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+    }
+
+    /// Its number, by which the system knows it.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// How many files it has open, sockets included.
+    pub fn descriptors(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap().count()
     }
 
     /// How many threads it has.

@@ -1,11 +1,18 @@
 //! The WebSocket handshake itself.
 
-use crate::support::{SUBPROTOCOL, Setup, Wire, basic, client_frame, handshake_of, on_both_transports};
+use crate::support::{SUBPROTOCOL, Setup, TestServer, Wire, basic, client_frame, handshake_of, on_both_transports};
 
 on_both_transports! {
     the_first_supported_subprotocol_is_chosen,
     a_client_that_offers_only_unknown_subprotocols_is_a_raw_one,
     a_request_that_asks_for_no_websocket_is_told_what_is_missing,
+    a_request_that_is_no_valid_handshake_is_refused,
+    a_key_is_the_base64_of_sixteen_bytes_and_stands_there_once,
+    a_handshake_may_be_written_in_every_valid_way,
+    nothing_stands_beside_websocket_in_upgrade,
+    extensions_are_declined_without_a_word,
+    the_answer_is_the_one_of_the_rfc,
+    a_handshake_with_a_body_does_not_smuggle_frames_into_a_session,
 }
 
 async fn the_first_supported_subprotocol_is_chosen(setup: Setup) {
@@ -39,33 +46,131 @@ async fn a_request_that_asks_for_no_websocket_is_told_what_is_missing(setup: Set
     }
 }
 
-#[tokio::test]
-async fn a_request_that_is_no_valid_handshake_is_refused() {
-    let server = Setup::new().start().await;
+/// A handshake with one of its texts replaced.
+fn with(server: &TestServer, from: &str, to: &str) -> String {
     let valid = handshake_of(server.address);
+    assert!(valid.contains(from), "{from:?} is not in {valid}");
+    valid.replacen(from, to, 1)
+}
+
+/// Expects a status, and what goes with it.
+async fn expect_refused(server: &TestServer, request: &str, status: u16) {
+    let answer = Wire::refused(server.address, request).await;
+    assert_eq!(answer.status, status, "{request}\n{}", answer.head);
+    if status == 426 {
+        assert_eq!(answer.header("sec-websocket-version"), Some("13"));
+    }
+    if status == 405 {
+        assert_eq!(answer.header("allow"), Some("GET"));
+    }
+}
+
+const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
+
+async fn a_request_that_is_no_valid_handshake_is_refused(setup: Setup) {
+    let server = setup.start().await;
+    let host = format!("Host: {}\r\n", server.address);
+    let two_hosts = format!("{host}Host: other.example\r\n");
     for (from, to, status) in [
+        // RFC 6455, 4.2.1: a GET of HTTP/1.1 or higher, which higher ones are not done here, ...
         ("GET ", "POST ", 405),
         ("GET ", "PUT ", 405),
+        ("GET ", "OPTIONS ", 405),
+        ("GET ", "get ", 405),
         ("HTTP/1.1", "HTTP/1.0", 400),
-        ("Version: 13", "Version: 8", 426),
-        ("Sec-WebSocket-Version: 13\r\n", "", 426),
-        ("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n", "", 400),
-        ("dGhlIHNhbXBsZSBub25jZQ==", "dGhlIHNhbXBsZQ==", 400),
-        ("dGhlIHNhbXBsZSBub25jZQ==", "not base64 of 16 bytes!!", 400),
-        ("Sec-WebSocket-Key: ", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Key: ", 400),
-        ("Connection: Upgrade", "Connection: close", 400),
+        ("HTTP/1.1", "HTTP/2.0", 400),
         ("/ws", "/nowhere", 404),
+        // ... a Host, once, ...
+        (host.as_str(), "", 400),
+        (host.as_str(), "Host: \r\n", 400),
+        (host.as_str(), two_hosts.as_str(), 400),
+        // ... Upgrade and Connection, each with its token, ...
+        ("Upgrade: websocket\r\n", "", 400),
+        ("Upgrade: websocket", "Upgrade: h2c", 400),
+        ("Upgrade: websocket", "Upgrade: websockets", 400),
+        ("Connection: Upgrade\r\n", "", 400),
+        ("Connection: Upgrade", "Connection: close", 400),
+        ("Connection: Upgrade", "Connection: keep-alive", 400),
+        ("Connection: Upgrade", "Connection: Upgrades", 400),
+        // ... and a version, which is 13 and stands there once (11.3.5).
+        ("Sec-WebSocket-Version: 13\r\n", "", 426),
+        ("Version: 13", "Version: 8", 426),
+        ("Version: 13", "Version: 14", 426),
+        ("Version: 13", "Version: 013", 426),
+        ("Version: 13", "Version: 13, 8", 426),
+        ("Version: 13", "Version: 13\r\nSec-WebSocket-Version: 13", 426),
+        ("Version: 13", "Version: 13\r\nSec-WebSocket-Version: 8", 426),
     ] {
-        let request = valid.replacen(from, to, 1);
-        let answer = Wire::refused(server.address, &request).await;
-        assert_eq!(answer.status, status, "{from:?} -> {to:?}: {}", answer.head);
-        if status == 426 {
-            assert_eq!(answer.header("sec-websocket-version"), Some("13"));
-        }
-        if status == 405 {
-            assert_eq!(answer.header("allow"), Some("GET"));
-        }
+        expect_refused(&server, &with(&server, from, to), status).await;
     }
+}
+
+async fn a_key_is_the_base64_of_sixteen_bytes_and_stands_there_once(setup: Setup) {
+    let server = setup.start().await;
+    let line = format!("Sec-WebSocket-Key: {KEY}\r\n");
+    expect_refused(&server, &with(&server, &line, ""), 400).await;
+    expect_refused(&server, &with(&server, &line, &line.repeat(2)), 400).await;
+    for (key, why) in [
+        ("", "nothing"),
+        ("dGhlIHNhbXBsZSBub25j", "15 bytes"),
+        ("dGhlIHNhbXBsZSBub25jZWQ=", "17 bytes, as long as 16 when encoded"),
+        ("dGhlIHNhbXBsZSBub25jZWRk", "18 bytes, as long as 16 when encoded"),
+        ("dGhlIHNhbXBsZSBub25jZQ", "no padding"),
+        ("dGhlIHNhbXBsZSBub25jZR==", "bits where there are none"),
+        ("__________-----------Q==", "the alphabet of URLs"),
+        ("dGhlIHNhbXBs ZSBub25jZQ==", "a space inside"),
+        ("not base64 of 16 bytes!!", "no base64"),
+        ("dGhlIHNhbXBsZSBub25jZQ==, dGhlIHNhbXBsZSBub25jZQ==", "two in one line"),
+    ] {
+        let request = with(&server, KEY, key);
+        assert_eq!(Wire::refused(server.address, &request).await.status, 400, "{why}");
+    }
+}
+
+async fn a_handshake_may_be_written_in_every_valid_way(setup: Setup) {
+    let server = setup.start().await;
+    for (from, to) in [
+        ("Upgrade: websocket", "upgrade:WEBSOCKET"),
+        ("Upgrade: websocket", "UPGRADE: \t WebSocket  "),
+        ("Connection: Upgrade", "Connection: upgrade"),
+        ("Connection: Upgrade", "Connection: keep-alive, Upgrade"),
+        ("Connection: Upgrade", "connection: keep-alive\r\nconnection: ,UPGRADE ,"),
+        ("Sec-WebSocket-Version: 13", "sec-websocket-version:13"),
+        ("Sec-WebSocket-Version: 13", "Sec-WebSocket-Version:   13  "),
+        ("Sec-WebSocket-Key: ", "SEC-WEBSOCKET-KEY:"),
+        ("Connection: Upgrade", "Connection: Upgrade\r\nContent-Length: 0"),
+        ("GET /ws ", "GET /ws? "),
+        ("Connection: Upgrade", "Connection: Upgrade\r\nX-Whatever: \u{e9}"),
+    ] {
+        let request = with(&server, from, to);
+        let (answer, mut wire) = Wire::upgrade(server.address, &request, b"").await;
+        assert_eq!(answer.status, 101, "{from:?} -> {to:?}: {}", answer.head);
+        assert_eq!(answer.header("sec-websocket-accept"), Some("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="));
+        assert!(wire.next_text().await.contains("connected"), "{to:?}");
+    }
+}
+
+async fn nothing_stands_beside_websocket_in_upgrade(setup: Setup) {
+    let server = setup.start().await;
+    for value in
+        ["websocket, h2c", "h2c, websocket", "h2c\r\nUpgrade: websocket", "websocket\r\nUpgrade: h2c", "websocket/13"]
+    {
+        let request = with(&server, "Upgrade: websocket", &format!("Upgrade: {value}"));
+        // A server that mounts us keeps such a connection open.
+        let (answer, _wire) = Wire::upgrade(server.address, &request, b"").await;
+        assert_eq!(answer.status, 400, "{value:?}");
+    }
+}
+
+async fn extensions_are_declined_without_a_word(setup: Setup) {
+    let server = setup.start().await;
+    let offer = "Connection: Upgrade\r\nSec-WebSocket-Extensions: permessage-deflate; client_max_window_bits";
+    let (answer, mut wire) = Wire::upgrade(server.address, &with(&server, "Connection: Upgrade", offer), b"").await;
+    assert_eq!((answer.status, answer.header("sec-websocket-extensions")), (101, None));
+    assert!(wire.next_text().await.contains("connected"));
+    // Compressed all the same.
+    wire.send(&client_frame(0xc1, b"x")).await;
+    wire.expect_close(1002).await;
 }
 
 #[tokio::test]
@@ -94,9 +199,8 @@ async fn frames_in_the_same_segment_as_the_handshake_are_not_lost() {
     }
 }
 
-#[tokio::test]
-async fn the_answer_is_the_one_of_the_rfc() {
-    let server = Setup::new().start().await;
+async fn the_answer_is_the_one_of_the_rfc(setup: Setup) {
+    let server = setup.start().await;
     let (answer, _wire) = Wire::upgrade(server.address, &handshake_of(server.address), b"").await;
     let head = answer.head.to_lowercase();
     for line in [
@@ -143,9 +247,8 @@ async fn a_connection_may_have_been_used_for_something_else_before() {
     assert_eq!(pong.payload, b"early");
 }
 
-#[tokio::test]
-async fn a_handshake_with_a_body_does_not_smuggle_frames_into_a_session() {
-    let server = Setup::new().start().await;
+async fn a_handshake_with_a_body_does_not_smuggle_frames_into_a_session(setup: Setup) {
+    let server = setup.start().await;
     let frame = client_frame(0x89, b"smuggled");
     for line in [format!("Content-Length: {}", frame.len()), "Transfer-Encoding: chunked".to_owned()] {
         let text =

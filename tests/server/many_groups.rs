@@ -7,6 +7,8 @@ use crate::support::{Setup, group, on_both_transports};
 
 on_both_transports! {
     of_100_000_groups_a_mask_finds_three,
+    who_was_in_5_000_groups_has_left_each_of_them_once,
+    a_hub_ends_only_when_its_last_connection_has_left_5_000_groups,
 }
 
 const CONNECTIONS: usize = 20;
@@ -57,4 +59,40 @@ async fn of_100_000_groups_a_mask_finds_three(setup: Setup) {
     for member in &mut members {
         member.expect_silence().await;
     }
+}
+
+async fn who_was_in_5_000_groups_has_left_each_of_them_once(setup: Setup) {
+    let setup = setup.announcing().config(|config| config.limits.groups_per_connection = GROUPS_EACH);
+    let server = setup.start_with(|config| Server::new(config).hooks(Filler)).await;
+    let mut mark = server.demo(1).await;
+    mark.expect_message("Sales", "Mark has logged in.").await;
+    let watched = ["desk-00000/all", "desk-01234/all", "desk-02500/all", "desk-04999/all"];
+    for group in watched {
+        mark.join(group).await;
+        mark.expect_message(group, "Mark has logged in.").await;
+    }
+    let member = server.handshake().token(server.token().claim("sub", "0")).connect().await.unwrap();
+    for group in watched {
+        mark.expect_message(group, "0 has logged in.").await;
+    }
+    member.abort();
+    for group in watched {
+        let left = mark.expect_message(group, "0 has disconnected.").await;
+        assert_eq!(left["announcement"]["reason"], "disconnected");
+    }
+    server.metric_becomes("folkmoot_leaves_total", GROUPS_EACH as f64).await;
+    let counted = mark.ask_ok(json!({"type": "countMembers", "mask": "desk-*"})).await;
+    assert_eq!((&counted["groups"], &counted["connections"]), (&json!(watched.len()), &json!(1)));
+    mark.expect_silence().await;
+}
+
+async fn a_hub_ends_only_when_its_last_connection_has_left_5_000_groups(setup: Setup) {
+    let setup = setup.config(|config| config.limits.groups_per_connection = GROUPS_EACH);
+    let server = setup.start_with(|config| Server::new(config).hooks(Filler)).await;
+    let token = server.token_for("elsewhere").claim("sub", "0");
+    let member = server.handshake().path("/client/hubs/elsewhere").token(token).connect().await.unwrap();
+    assert_eq!(member.greeting["groups"].as_array().unwrap().len(), GROUPS_EACH);
+    member.abort();
+    server.metric_becomes("folkmoot_leaves_total", GROUPS_EACH as f64).await;
+    server.metric_becomes("folkmoot_groups", 0.0).await;
 }

@@ -105,6 +105,8 @@ pub struct Entry<U> {
     groups: Vec<u32>,
     /// Keys of the masks it listens to, in order.
     masks: Vec<u32>,
+    /// It has ended, but is still being taken out of its groups: it asks for nothing and joins nothing any more.
+    pub ending: bool,
 }
 
 impl<U> Entry<U> {
@@ -118,6 +120,7 @@ impl<U> Entry<U> {
             scans: Rate::default(),
             groups: Vec::new(),
             masks: Vec::new(),
+            ending: false,
         }
     }
 }
@@ -270,7 +273,7 @@ impl<U> Membership<U> {
 
     /// How many groups exist.
     pub fn group_count(&self) -> usize {
-        self.index.len()
+        self.index.count()
     }
 
     /// Makes a connection a member; `None` when it was one already.
@@ -278,7 +281,7 @@ impl<U> Membership<U> {
     /// # Errors
     /// [`JoinError`]; nothing has changed then.
     pub fn join(&mut self, id: ConnectionId, name: &GroupName) -> Result<Option<Change>, JoinError> {
-        let entry = self.connections.get(&id).ok_or(JoinError::ConnectionNotFound)?;
+        let entry = self.get(id).filter(|entry| !entry.ending).ok_or(JoinError::ConnectionNotFound)?;
         let known = self.index.get(name.as_str());
         if known.is_some_and(|key| entry.groups.binary_search(&key).is_ok()) {
             return Ok(None);
@@ -286,7 +289,7 @@ impl<U> Membership<U> {
         if entry.groups.len() >= self.limits.groups_per_connection {
             return Err(JoinError::TooManyGroups);
         }
-        if known.is_none() && self.index.len() >= self.limits.groups_per_hub {
+        if known.is_none() && self.index.count() >= self.limits.groups_per_hub {
             return Err(JoinError::HubFull);
         }
         let alone_of_user = !self.has_other_of_user(entry, known);
@@ -320,7 +323,8 @@ impl<U> Membership<U> {
     /// # Errors
     /// [`JoinError`]; nothing has changed then.
     pub fn listen(&mut self, id: ConnectionId, mask: &Mask) -> Result<Option<Audience>, JoinError> {
-        let entry = self.connections.get_mut(&id).ok_or(JoinError::ConnectionNotFound)?;
+        let entry = self.connections.get_mut(&id).filter(|entry| !entry.ending);
+        let entry = entry.ok_or(JoinError::ConnectionNotFound)?;
         let known = self.masks.get(mask);
         if known.is_some_and(|key| entry.masks.binary_search(&key).is_ok()) {
             return Ok(None);
@@ -359,6 +363,22 @@ impl<U> Membership<U> {
         entry.masks.remove(place);
         let worker = entry.place.worker;
         Some(self.remove_listener(id, worker, key))
+    }
+
+    /// Takes a connection that has ended out of some of its groups if it is in more than `most`; nothing otherwise.
+    ///
+    /// For a while it is a member of the others, as if it had left one group after another.
+    pub fn leave_some(&mut self, id: ConnectionId, most: usize) -> Vec<Change> {
+        let Some(entry) = self.connections.get_mut(&id) else { return Vec::new() };
+        if entry.groups.len() <= most {
+            return Vec::new();
+        }
+        entry.ending = true;
+        let worker = entry.place.worker;
+        let keys: Vec<_> = entry.groups.drain(..most).collect();
+        let mut left: Vec<_> = keys.into_iter().map(|key| self.remove_member(id, worker, key)).collect();
+        left.sort_unstable_by(|a, b| a.group.cmp(&b.group));
+        left
     }
 
     /// Removes a connection from everything; `None` when it is not here.

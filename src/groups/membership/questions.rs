@@ -103,7 +103,7 @@ impl<U> Membership<U> {
     /// How many names begin with `prefix`, counted no further than `most`.
     pub fn names_with_prefix(&self, prefix: &str, most: usize) -> usize {
         match prefix {
-            "" => self.index.len().min(most),
+            "" => self.index.count().min(most),
             _ => self.index.with_prefix(prefix, None).take(most).count(),
         }
     }

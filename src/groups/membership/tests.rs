@@ -242,6 +242,72 @@ proptest! {
 }
 
 #[test]
+fn who_ends_in_many_groups_leaves_a_few_at_a_time_each_once_and_joins_no_more() {
+    let limits = MembershipLimits { groups_per_connection: 100, groups_per_hub: 100, ..LIMITS };
+    let mut membership = Membership::new(limits, []);
+    let (one, other) = (entry(Some("mark"), 0), entry(Some("mark"), 0));
+    let (id, other_id) = (one.connection.id, other.connection.id);
+    membership.connect(one);
+    membership.connect(other);
+    let names: Vec<_> = (0..10).map(|number| group(&format!("g{number}"))).collect();
+    for name in &names {
+        membership.join(id, name).unwrap();
+    }
+    membership.join(other_id, &names[5]).unwrap();
+    let mut left = Vec::new();
+    loop {
+        let some = membership.leave_some(id, 4);
+        assert!(some.len() <= 4);
+        if some.is_empty() {
+            break;
+        }
+        for change in &some {
+            assert!(!membership.is_member(id, change.group.as_str()), "{} was left", change.group);
+        }
+        left.extend(some);
+        let still = names.len() - left.len();
+        assert_eq!(membership.groups_of(id).len(), still, "and is a member of the others");
+        assert_eq!(membership.join(id, &group("new")), Err(JoinError::ConnectionNotFound));
+        assert_eq!(membership.listen(id, &mask("g*")), Err(JoinError::ConnectionNotFound));
+    }
+    assert!((4..names.len()).contains(&left.len()), "some are left for the end");
+    left.extend(membership.disconnect(id).unwrap().left);
+    assert_eq!(left.iter().map(|change| &change.group).collect::<BTreeSet<_>>(), names.iter().collect());
+    assert_eq!(left.len(), names.len(), "each once");
+    let kept: Vec<_> = left.iter().filter(|change| !change.alone_of_user).map(|change| &change.group).collect();
+    assert_eq!(kept, [&names[5]], "the user's other connection is in there");
+}
+
+#[test]
+fn a_mask_with_a_thousand_listeners_costs_the_groups_that_it_does_not_match_nothing() {
+    let mut membership = Membership::new(LIMITS, []);
+    let member = entry(None, 0);
+    let id = member.connection.id;
+    membership.connect(member);
+    membership.join(id, &group("accounting")).unwrap();
+    membership.join(id, &group("sales/europe")).unwrap();
+    let route = |membership: &Membership<()>, name: &str| {
+        crate::groups::index::comparisons::reset();
+        let route = membership.route(&Target::Group(group(name)), |_| true).unwrap();
+        (route, crate::groups::index::comparisons::count())
+    };
+    let before = route(&membership, "accounting");
+    for _ in 0..1000 {
+        let listener = entry(None, 1);
+        let id = listener.connection.id;
+        membership.connect(listener);
+        membership.listen(id, &mask("sales/*")).unwrap();
+    }
+    assert_eq!(route(&membership, "accounting"), before, "the same audiences and workers");
+    let (heard, comparisons) = route(&membership, "sales/europe");
+    assert_eq!((heard.audiences.len(), heard.workers, comparisons), (2, vec![true, true], 0));
+    // Only a new name is compared, once with the mask and not once with each of its listeners.
+    crate::groups::index::comparisons::reset();
+    membership.join(id, &group("sales/asia")).unwrap();
+    assert_eq!(crate::groups::index::comparisons::count(), 1);
+}
+
+#[test]
 fn a_declared_group_exists_without_members_and_after_its_last() {
     let mut membership = Membership::new(LIMITS, [group("accounting")]);
     let target = Target::Group(group("accounting"));

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use actix::{ActorContext, Handler, MessageResult};
+use actix::{ActorContext, AsyncContext, Handler, MessageResult};
 
 use super::GroupRegistry;
 use crate::event::{Authority, Disconnected, Event};
@@ -17,6 +17,9 @@ use crate::groups::messages::{
 use crate::ids::{GroupName, Target, UserId};
 use crate::protocol::Data;
 use crate::user::UserData;
+
+/// Groups that an ended connection leaves before others get their turn: a millisecond's work.
+const LEAVES_AT_A_TIME: usize = 1000;
 
 impl<U: UserData> Handler<Connect<U>> for GroupRegistry<U> {
     type Result = ();
@@ -55,13 +58,24 @@ impl<U: UserData> Handler<Connect<U>> for GroupRegistry<U> {
 impl<U: UserData> Handler<Disconnect> for GroupRegistry<U> {
     type Result = ();
 
-    fn handle(&mut self, disconnect: Disconnect, _: &mut Self::Context) {
+    fn handle(&mut self, disconnect: Disconnect, ctx: &mut Self::Context) {
+        let reason = disconnect.reason.leave_reason();
+        let left = self.membership.leave_some(disconnect.connection, LEAVES_AT_A_TIME);
+        if let Some((place, connection)) = self.place_and_connection(disconnect.connection)
+            && !left.is_empty()
+        {
+            for change in left {
+                self.deliver(place.worker, Deliver::Leave { slot: place.slot, audience: change.audience });
+                self.left(&connection, change, reason);
+            }
+            // Behind what others have sent meanwhile.
+            return ctx.address().do_send(disconnect);
+        }
         let Some(Gone { connection, place, left, audiences }) = self.membership.disconnect(disconnect.connection)
         else {
             return;
         };
         self.deliver(place.worker, Deliver::Detach { slot: place.slot, audiences });
-        let reason = disconnect.reason.leave_reason();
         for change in left {
             self.left(&connection, change, reason);
         }
@@ -219,6 +233,10 @@ impl<U: UserData> Handler<Retire> for GroupRegistry<U> {
     type Result = ();
 
     fn handle(&mut self, _: Retire, ctx: &mut Self::Context) {
+        // Whose end takes more than one turn.
+        if self.membership.connection_count() > 0 {
+            return ctx.address().do_send(Retire);
+        }
         self.metrics.groups.decrement(self.membership.group_count() as f64);
         ctx.stop();
     }

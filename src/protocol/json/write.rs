@@ -101,7 +101,7 @@ pub struct GroupMessage<'a> {
 
 /// The part of a group message behind the group, encoded once per publication and shared by its groups.
 ///
-/// It ends before the closing brace, where a subprotocol may add properties of its own (`sequenceId`).
+/// It ends before the closing brace, where a subprotocol may add properties of its own.
 #[derive(Debug, Clone)]
 pub struct EncodedTail(Bytes);
 
@@ -132,6 +132,13 @@ pub fn group_message(out: &mut Vec<u8>, group: &GroupName, tail: &EncodedTail) {
     out.extend_from_slice(br#"{"type":"message","from":"group","group":"#);
     write_string(out, group.as_str());
     out.extend_from_slice(&tail.0);
+    out.push(b'}');
+}
+
+/// Appends what stands instead of a message's closing brace when `missing` messages before it were dropped.
+pub fn dropped(out: &mut Vec<u8>, missing: u64) {
+    out.extend_from_slice(br#","dropped":"#);
+    write_json(out, &missing);
     out.push(b'}');
 }
 
