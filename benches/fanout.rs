@@ -11,7 +11,7 @@ use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
 use folkmoot::internals::{
     Entry, Greeting, HeartbeatSettings, Link, LinkSettings, Membership, MembershipLimits, Metrics, OutboundLimits,
-    Publication, Slots, Subprotocol, Transport,
+    Publication, Slots, SlowConsumers, Subprotocol, Transport,
 };
 use folkmoot::{Authority, Connection, ConnectionId, Data, GroupName, HubName, Target, UserId};
 
@@ -59,7 +59,7 @@ fn worker(subprotocol: Subprotocol) -> (Slots, Publication) {
     let group = GroupName::parse("sales/europe", true).expect("a valid name");
     for _ in 0..MEMBERS {
         let id = ConnectionId::random();
-        let link = Rc::new(Link::new(Sink, settings.clone()));
+        let link = Rc::new(Link::new(Sink, settings.clone(), SlowConsumers::Close));
         let place = slots.attach(id, link, subprotocol, Greeting { user_id: None, user: None });
         let connection = Connection {
             id,

@@ -179,7 +179,7 @@ pub mod internals {
     pub use crate::groups::internals::{Entry, GroupIndex, MaskIndex, Membership, Place, Slots};
     pub use crate::groups::{Greeting, HeartbeatSettings, MembershipLimits};
     pub use crate::metrics::Metrics;
-    pub use crate::outbound::{Link, LinkSettings, OutboundLimits};
+    pub use crate::outbound::{Link, LinkSettings, OutboundLimits, SlowConsumers};
     pub use crate::protocol::Subprotocol;
     pub use crate::protocol::json::{GroupMessage, ParseOptions, group_message, parse};
     pub use crate::transport::Transport;

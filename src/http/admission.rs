@@ -102,13 +102,13 @@ pub async fn admit<U: UserData>(
     if services.is_draining() {
         return Err(Problem::unavailable("The server is going away; try another node, or again later."));
     }
-    let config = services.config.hubs.hub(&hub).clone();
+    let config = services.config.hubs.hub(&hub);
     let client = services.client(handshake.peer, handshake.tls, handshake.headers);
     services.origins.check_host(handshake.headers)?;
     let of_address = share_of_address(services, &client)?;
-    let raw = raw_mode(handshake.query, &config)?;
+    let raw = raw_mode(handshake.query, config)?;
 
-    let known = identify(services, handshake, &hub, &config, &client).await?;
+    let known = identify(services, handshake, &hub, config, &client).await?;
     if hub.is_reserved() && !known.roles.iter().any(|role| matches!(role, Role::Admin | Role::AdminRead)) {
         return Err(Problem::forbidden("This hub is entered with an admin role only."));
     }

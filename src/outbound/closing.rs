@@ -17,7 +17,9 @@ const PATIENCE: Duration = Duration::from_secs(1);
 const DISCARD_BYTES: usize = 64 * 1024;
 
 /// Writes `last` behind everything that is queued, then ends the connection; returns when the socket may be dropped.
-pub async fn close(link: Rc<Link>, last: Vec<Frame>) {
+///
+/// A peer that has closed already sends nothing more, so nothing is waited for then.
+pub async fn close(link: Rc<Link>, last: Vec<Frame>, peer_closed: bool) {
     if !link.seal(last) {
         return;
     }
@@ -36,6 +38,7 @@ pub async fn close(link: Rc<Link>, last: Vec<Frame>) {
                     Poll::Ready(Ok(count)) if count > 0 && count < left => left -= count,
                     Poll::Ready(Ok(_)) => return Poll::Ready(Ok(())),
                     Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                    Poll::Pending if peer_closed => return Poll::Ready(Ok(())),
                     Poll::Pending => return Poll::Pending,
                 }
             }

@@ -170,14 +170,15 @@ impl Link {
         Pushed::Dropped
     }
 
+    /// Whether a run can be written at once: nothing is ahead of it, and nothing ends.
+    pub fn is_at_rest(&self) -> bool {
+        !self.is_ending() && !self.blocked.get() && self.queue.borrow().is_at_rest()
+    }
+
     /// Writes a run, straight from the batch where nothing is ahead of it; what the kernel does not take is queued.
     pub fn deliver(self: &Rc<Self>, run: Run, batch: &mut Batch, scratch: &mut Scratch) -> Delivered {
         let mut delivered = Delivered::default();
-        if self.is_ending() {
-            return delivered;
-        }
-        if self.queue.borrow().is_at_rest()
-            && !self.blocked.get()
+        if self.is_at_rest()
             && let Some(bytes) = batch.bytes(run)
         {
             match self.io.borrow_mut().try_write(bytes) {

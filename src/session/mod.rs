@@ -155,9 +155,9 @@ impl<U: UserData> Actor for Session<U> {
         log::debug!("connection.id":% = self.connection.id, hub:% = self.connection.hub, reason = reason.name(); "a connection ended");
         let last = self.last_frames(&reason);
         self.farewell.send(reason);
-        let (link, seat) = (self.link.clone(), self.seat.take());
+        let (link, seat, peer_closed) = (self.link.clone(), self.seat.take(), self.peer_closed.is_some());
         actix_rt::spawn(async move {
-            close(link, last).await;
+            close(link, last, peer_closed).await;
             drop(seat);
         });
     }
