@@ -39,8 +39,7 @@ pub struct Publication {
     pub content: Content,
     /// The `announcement` property, which also makes it one that may be dropped.
     pub announcement: Option<Box<RawValue>>,
-    /// Given back when the last fan-out is done.
-    #[cfg_attr(not(feature = "internals"), expect(dead_code, reason = "held for its drop"))]
+    /// Given back when the last fan-out has written it.
     pub permit: Option<Permit>,
 }
 

@@ -6,13 +6,14 @@
 use std::cell::RefCell;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
 use actix::fut::ActorFuture;
 use actix::{Actor, Addr, AsyncContext, Context, Handler, WrapFuture};
 
-use super::deliver::Deliver;
+use super::deliver::{Deliver, Publication};
 use super::fatal::exit_if_panicking;
 use super::slots::Slots;
 use crate::outbound::Moment;
@@ -27,12 +28,14 @@ const BATCH: usize = 64;
 pub struct Fanout {
     slots: Rc<RefCell<Slots>>,
     batch: usize,
+    /// Publishes of this turn, whose part of the window is given back when they are written.
+    published: Vec<Arc<Publication>>,
 }
 
 impl Fanout {
     /// A fan-out over `slots`, which the sessions of the thread share.
     pub fn new(slots: Rc<RefCell<Slots>>) -> Self {
-        Fanout { slots, batch: 0 }
+        Fanout { slots, batch: 0, published: Vec::new() }
     }
 
     /// Starts it on the current thread.
@@ -44,6 +47,7 @@ impl Fanout {
         if std::mem::take(&mut self.batch) > 0 {
             let _turn = Turn;
             self.slots.borrow_mut().flush();
+            self.published.clear();
         }
     }
 }
@@ -117,7 +121,10 @@ impl Handler<Deliver> for Fanout {
             Deliver::Detach { slot, audiences } => slots.detach(slot, &audiences),
             Deliver::Answer { slot, answer } => slots.answer(slot, &answer),
             Deliver::Send { slots: to, content, permit: _permit } => slots.send(&to, &content),
-            Deliver::Publish(publication) => slots.publish(&publication),
+            Deliver::Publish(publication) => {
+                slots.publish(&publication);
+                self.published.push(publication);
+            }
             Deliver::End { slot, reason } => slots.end(slot, reason),
             Deliver::Drain { over } => {
                 let plan = slots.drain_plan(Moment::now(), over);

@@ -222,7 +222,12 @@ impl<U: UserData> GroupRegistry<U> {
 
     /// Hands a publish to the workers that serve somebody it goes to: one message each, not one per member.
     pub(super) fn publish(&mut self, route: Route, publication: Publication) {
-        let publication = Arc::new(Publication { audiences: route.audiences, ..publication });
+        let mut publication = Publication { audiences: route.audiences, ..publication };
+        // Announcements are not charged: nobody waits for those that find no room, they are dropped.
+        if let (Some(permit), None) = (&mut publication.permit, &publication.announcement) {
+            permit.set_receivers(route.receivers);
+        }
+        let publication = Arc::new(publication);
         for (worker, concerned) in route.workers.into_iter().enumerate() {
             if concerned {
                 self.deliver(worker as u32, Deliver::Publish(publication.clone()));

@@ -30,6 +30,9 @@ impl Scenario for Churn {
         let publisher = bench.one().await?;
         publisher.publish_acked(&bench.tally, &group).await?;
         let resident = || bench.server.map_or(0, Process::resident_bytes);
+        // The publisher's own login took memory, for the hash of a password.
+        bench.progress.enter("settling", 0);
+        bench.pause(self.time).await;
         let before = resident();
         let (mut peaks, mut rests) = (Vec::new(), Vec::new());
         let mut traffic = Outcome::default();

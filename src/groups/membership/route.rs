@@ -12,6 +12,8 @@ pub struct Route {
     pub workers: Vec<bool>,
     /// How many groups it goes to.
     pub groups: usize,
+    /// How many deliveries it is at most: who is in several of the groups gets only one.
+    pub receivers: usize,
 }
 
 impl<U> Membership<U> {
@@ -40,6 +42,7 @@ impl<U> Membership<U> {
         for key in self.masks.matching(name.as_str()) {
             let hearers = &self.listened[key as usize].hearers;
             route.audiences.push((hearers.audience, name.clone()));
+            route.receivers += hearers.connections.len();
             hearers.add_workers_to(&mut route.workers);
         }
         route
@@ -52,6 +55,7 @@ impl<U> Membership<U> {
         for hearers in [&group.hearers].into_iter().chain(listened) {
             if !hearers.connections.is_empty() {
                 route.audiences.push((hearers.audience, group.name.clone()));
+                route.receivers += hearers.connections.len();
                 hearers.add_workers_to(&mut route.workers);
             }
         }
