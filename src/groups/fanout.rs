@@ -70,7 +70,7 @@ impl Fanout {
         ctx.run_interval(DRAIN_STEP, move |fanout, _| {
             let now = Moment::now();
             while let Some((_, slot)) = plan.pop_if(|(at, _)| *at <= now) {
-                fanout.slots.borrow().send_away(slot, over);
+                fanout.slots.borrow_mut().send_away(slot, over);
             }
         });
     }
