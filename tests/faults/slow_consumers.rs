@@ -26,8 +26,7 @@ const AHEAD: u64 = 20;
 const SLACK: u64 = 32 << 20;
 
 fn serve(policy: &str, announcements: bool) -> Program {
-    // The allocator is to give pages back at once, not when it next has time.
-    let workplace = Workplace::demo().env("RUST_LOG", "info,folkmoot::session=debug").env("MIMALLOC_PURGE_DELAY", "0");
+    let workplace = Workplace::demo().env("RUST_LOG", "info,folkmoot::session=debug");
     workplace.serve(&[
         "--set",
         &format!("hubs.declared.chat.slow_consumers={policy}"),
