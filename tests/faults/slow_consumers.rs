@@ -112,14 +112,7 @@ fn flood(server: &Program, healthy: Vec<Client>, messages: u64) -> (Vec<Vec<Valu
                 })
             })
             .collect();
-        let sampler = scope.spawn(|| {
-            let mut peak = 0;
-            while !done.load(Ordering::Relaxed) {
-                peak = peak.max(server.resident_bytes());
-                thread::sleep(Duration::from_millis(5));
-            }
-            peak
-        });
+        let sampler = scope.spawn(|| server.peak_until(&done));
         let mut socket = publisher.socket.get_ref();
         let filler = "x".repeat(MESSAGE);
         for number in 0..messages {
