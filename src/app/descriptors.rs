@@ -1,4 +1,4 @@
-//! Budget out the files that the process may have open, so that connections alone never use them up.
+//! Shares out the files that the process may have open, so that connections alone never use them up.
 //!
 //! Each connection is a descriptor, and so is everything else that the server opens. Who is refused by a full server
 //! learns so, and when to come back; a server without descriptors can accept nobody, not even who asks for `/health`.
