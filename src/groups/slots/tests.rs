@@ -327,7 +327,7 @@ fn due_messages(member: &Member) -> Vec<u64> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(ProptestConfig::with_cases(100))]
 
     #[test]
     fn everybody_gets_exactly_their_own_in_order_however_the_kernel_takes_it(
