@@ -39,7 +39,7 @@ use crate::groups::{
 };
 use crate::hooks::announcements::Announcer;
 use crate::hooks::{AnyHooks, HookCalls, HookRunner, HookSettings, HookThreads, Hooks};
-use crate::http::lobby::Lobby;
+use crate::http::porch::Porch;
 use crate::http::{Routes, Seats, Services, Shares};
 use crate::ids::{HubName, UserId};
 use crate::metrics::Metrics;
@@ -295,7 +295,7 @@ impl<U: UserData> Server<U> {
             seats: Seats::new(budget.connections),
             user_shares: Shares::new(limits.connections_per_user),
             address_shares: Shares::new(limits.connections_per_address),
-            lobby: Lobby::new(budget.lobby(limits.http_connections), metrics.clone()),
+            porch: Porch::new(budget.porch(limits.http_connections), metrics.clone()),
             handshakes: Seats::new(limits.pending_handshakes),
             draining: AtomicBool::new(false),
             metrics,

@@ -2,7 +2,7 @@
 
 /// Takes less for each connection than the C library's or mimalloc, and gives the memory of bursts back to the system by
 /// threads of its own, also when the server has nothing to do (docs/performance.md has the figures).
-#[cfg(not(target_env = "msvc"))]
+#[cfg(all(feature = "jemalloc", not(target_env = "msvc")))]
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 

@@ -1,4 +1,4 @@
-//! Budget out the files that the process may have open, so that connections alone never use them up.
+//! Shares out the files that the process may have open, so that connections alone never use them up.
 //!
 //! Each connection is a descriptor, and so is everything else that the server opens. Who is refused by a full server
 //! learns so, and when to come back; a server without descriptors can accept nobody, not even who asks for `/health`.
@@ -15,9 +15,9 @@ const EVENT_LOOP: usize = 6;
 /// The least that is kept for them: somebody must be able to ask how the server is.
 const FEWEST_REQUESTS: usize = 16;
 
-/// Of the connections that are no WebSocket, the part that may wait in the lobby. When it is full, the next comes in and
+/// Of the connections that are no WebSocket, the part that may wait on the porch. When it is full, the next comes in and
 /// another goes; until that one is closed, both are open.
-const LOBBY_PART: usize = 2;
+const PORCH_PART: usize = 2;
 
 /// What the server would have open at its limits.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,8 +43,8 @@ pub struct Budget {
 
 impl Budget {
     /// Those of them that may stay, at most `limits.http_connections`.
-    pub fn lobby(&self, limit: usize) -> usize {
-        limit.min(self.requests / LOBBY_PART)
+    pub fn porch(&self, limit: usize) -> usize {
+        limit.min(self.requests / PORCH_PART)
     }
 }
 
@@ -99,7 +99,7 @@ impl Wanted {
             connections: config.limits.connections,
             undeclared_hubs: if config.hubs.allow_undeclared { config.hubs.max_undeclared } else { 0 },
             per_hub: EVENT_LOOP * undeclared,
-            requests: config.limits.http_connections.saturating_mul(LOBBY_PART),
+            requests: config.limits.http_connections.saturating_mul(PORCH_PART),
         }
     }
 

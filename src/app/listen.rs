@@ -54,10 +54,10 @@ where
                 .upgrade(UpgradeFactory::new(services.clone()))
                 .finish(map_config(factory().into_factory().map_err(Into::<Error>::into), move |_| app.clone()))
                 .tcp();
-            let lobby = services.lobby.clone();
+            let porch = services.porch.clone();
             // Served to its end also means: handed over to a session, which has limits of its own.
             apply_fn_factory(http, move |stream: TcpStream, http| {
-                let (guest, served) = (lobby.enter(), http.call(stream));
+                let (guest, served) = (porch.enter(), http.call(stream));
                 async move { guest.serve(served).await.unwrap_or(Ok(())) }
             })
         })

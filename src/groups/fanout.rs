@@ -45,7 +45,7 @@ impl Fanout {
 
     fn flush(&mut self) {
         if std::mem::take(&mut self.batch) > 0 {
-            let _turn = Turn;
+            let _turn = Turn::begin();
             self.slots.borrow_mut().flush();
             self.published.clear();
         }
@@ -54,12 +54,23 @@ impl Fanout {
 
 /// Held while the fan-out works. A panic in there would leave all connections of the thread open and dead.
 ///
-/// Not `Drop` of the fan-out itself: that also runs when somebody else panics on the thread that it lives on.
-struct Turn;
+/// Not `Drop` of the fan-out itself: that also runs when somebody else panics on the thread that it lives on. It may even
+/// have a last turn then, which is not to blame.
+struct Turn {
+    others_panic: bool,
+}
+
+impl Turn {
+    fn begin() -> Self {
+        Turn { others_panic: std::thread::panicking() }
+    }
+}
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        exit_if_panicking("the fan-out of a worker");
+        if !self.others_panic {
+            exit_if_panicking("the fan-out of a worker");
+        }
     }
 }
 
@@ -74,7 +85,7 @@ impl Fanout {
         ctx.run_interval(DRAIN_STEP, move |fanout, _| {
             let now = Moment::now();
             while let Some((_, slot)) = plan.pop_if(|(at, _)| *at <= now) {
-                fanout.slots.borrow().send_away(slot, over);
+                fanout.slots.borrow_mut().send_away(slot, over);
             }
         });
     }
@@ -84,11 +95,15 @@ impl Actor for Fanout {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        let _turn = Turn;
+        let _turn = Turn::begin();
+        // An actor whose thread ends before its first turn is started when it is dropped; there are no timers any more.
+        if tokio::runtime::Handle::try_current().is_err() {
+            return;
+        }
         ctx.spawn(FlushAfterMailbox);
         let tick = self.slots.borrow().tick();
         ctx.run_interval(tick, |fanout, _| {
-            let _turn = Turn;
+            let _turn = Turn::begin();
             let mut slots = fanout.slots.borrow_mut();
             slots.beat(Moment::now());
             slots.flush();
@@ -112,7 +127,7 @@ impl Handler<Deliver> for Fanout {
     type Result = ();
 
     fn handle(&mut self, deliver: Deliver, ctx: &mut Self::Context) {
-        let _turn = Turn;
+        let _turn = Turn::begin();
         let mut slots = self.slots.borrow_mut();
         match deliver {
             Deliver::Welcome { slot, groups } => slots.welcome(slot, &groups),
@@ -162,13 +177,37 @@ mod tests {
         assert_eq!(output.status.code(), Some(70), "{output:?}");
     }
 
+    #[test]
+    fn a_panic_of_somebody_else_on_its_thread_is_not_that_of_a_fan_out() {
+        let panicked = std::panic::catch_unwind(|| {
+            actix_rt::System::new().block_on(async {
+                Fanout::launch(slots()).do_send(detach());
+                // With the runtime, the fan-out is dropped, for which actix has it look at its mailbox once more.
+                std::panic::resume_unwind(Box::new("a panic of somebody else"));
+            });
+        });
+        assert!(panicked.is_err());
+    }
+
+    #[test]
+    fn a_fan_out_whose_thread_ends_before_its_first_turn_ends_quietly() {
+        actix_rt::System::new().block_on(async { drop(Fanout::launch(slots())) });
+    }
+
+    fn slots() -> Rc<RefCell<Slots>> {
+        let minute = Duration::from_secs(60);
+        let heartbeat = HeartbeatSettings { ping_interval: minute, pong_timeout: minute };
+        Rc::new(RefCell::new(Slots::new(0, heartbeat, Metrics::new())))
+    }
+
+    fn detach() -> Deliver {
+        Deliver::Detach { slot: 0, audiences: Vec::new() }
+    }
+
     fn panic_in_a_fan_out() {
         actix_rt::System::new().block_on(async {
-            let heartbeat =
-                HeartbeatSettings { ping_interval: Duration::from_secs(60), pong_timeout: Duration::from_secs(60) };
-            let slots = Rc::new(RefCell::new(Slots::new(0, heartbeat, Metrics::new())));
+            let slots = slots();
             let fanout = Fanout::launch(slots.clone());
-            let detach = || Deliver::Detach { slot: 0, audiences: Vec::new() };
             assert!(fanout.send(detach()).await.is_ok());
             // It cannot borrow what is borrowed for good.
             std::mem::forget(slots.borrow_mut());

@@ -113,7 +113,7 @@ pub struct EndStoreUser {
     pub reason: Reason,
 }
 
-/// The hub has ended: its registry stops when everything sent before is done.
+/// The hub has ended: its registry stops when everything sent before is done and the last connection is out of it.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub struct Retire;

@@ -25,6 +25,8 @@ pub use hub::Hub;
 pub use hubs::{EnterError, HubRules, Hubs, Lease, OpenHub};
 pub use local::{Fanouts, LocalFanout};
 pub use membership::MembershipLimits;
+#[cfg(any(test, feature = "internals"))]
+pub use membership::Place;
 pub use outbox::{Outbox, Outboxes};
 pub use registry::{GroupRegistry, RegistrySettings};
 pub use slots::{Greeting, HeartbeatSettings};
@@ -34,6 +36,6 @@ pub use window::{Permit, Window};
 #[cfg(feature = "internals")]
 pub mod internals {
     pub use super::index::{GroupIndex, MaskIndex};
-    pub use super::membership::{Entry, Membership, Place};
+    pub use super::membership::{Entry, Membership};
     pub use super::slots::Slots;
 }

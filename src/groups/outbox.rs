@@ -37,9 +37,12 @@ impl<U: UserData> Outbox<U> {
 
     /// Says something at the end of this turn, behind what was said before.
     pub fn say(self: &Rc<Self>, message: FromSession<U>) {
-        let mut said = self.said.borrow_mut();
-        said.messages.push(message);
-        if said.messages.len() == 1 {
+        let first = {
+            let mut said = self.said.borrow_mut();
+            said.messages.push(message);
+            said.messages.len() == 1
+        };
+        if first {
             let outbox = self.clone();
             actix_rt::spawn(async move { outbox.flush() });
         }

@@ -79,6 +79,8 @@ pub struct GroupRegistry<U: UserData> {
     listeners: Vec<Recipient<Event<U>>>,
     /// A listener refused the last event.
     listeners_behind: bool,
+    /// It ends with its last connection.
+    pub(super) retired: bool,
 }
 
 impl<U: UserData> GroupRegistry<U> {
@@ -93,6 +95,7 @@ impl<U: UserData> GroupRegistry<U> {
             workers: Vec::new(),
             listeners: Vec::new(),
             listeners_behind: false,
+            retired: false,
         }
     }
 

@@ -49,6 +49,10 @@ pub struct Greeting {
 
 /// Connections whose links are looked at together before they are written to.
 const SIDE_BY_SIDE: usize = 16;
+/// What a turn may hold before it is written: a publish to a mask is encoded anew for every group, and a turn has many of
+/// them, whose part of the hub's window is given back when they are queued here. Enough to save writes, and less than
+/// the window.
+const BATCH_BYTES: usize = 8 * 1024 * 1024;
 /// Places for connections with something to be written that are kept for the next turn.
 const KEPT_DIRTY: usize = 16 * 1024;
 
@@ -186,8 +190,9 @@ impl Slots {
             let Some(member) = self.slots.get(*slot as usize) else { continue };
             let encode = || encoder::text(|out| json::server_message(out, &message.data, message.metadata.as_deref()));
             let frame = frames.get(member.subprotocol, encode, message);
-            self.push(*slot, frame);
-            self.metrics.messages_out.increment(1);
+            if self.push(*slot, frame) != Pushed::Dropped {
+                self.metrics.messages_out.increment(1);
+            }
         }
     }
 
@@ -223,6 +228,10 @@ impl Slots {
                 }
                 member.run = self.batch.extend(member.run, item);
             }
+            if self.batch.held() > BATCH_BYTES {
+                self.flush();
+                raw = None;
+            }
         }
     }
 
@@ -242,7 +251,8 @@ impl Slots {
     }
 
     /// Ends a connection because the server goes away, with advice of its own when to come back.
-    pub fn send_away(&self, slot: u32, over: Duration) {
+    pub fn send_away(&mut self, slot: u32, over: Duration) {
+        self.settle(slot);
         if let Some(member) = self.slots.get(slot as usize) {
             member.link.end(Disconnect::going_away(member.id.share_of(over)));
         }
@@ -332,13 +342,14 @@ impl Slots {
     }
 
     /// Queues a frame for one connection, behind what it gets of the publishes so far.
-    fn push(&mut self, slot: u32, frame: impl Into<Frame>) {
+    fn push(&mut self, slot: u32, frame: impl Into<Frame>) -> Pushed {
         self.settle(slot);
-        if let Some(member) = self.slots.get(slot as usize)
-            && member.link.push(frame.into(), &mut self.scratch) == Pushed::First
-        {
+        let Some(member) = self.slots.get(slot as usize) else { return Pushed::Dropped };
+        let pushed = member.link.push(frame.into(), &mut self.scratch);
+        if pushed == Pushed::First {
             self.dirty.push(slot);
         }
+        pushed
     }
 
     /// Queues what a connection gets of the publishes so far, so that other frames can follow.
@@ -370,3 +381,6 @@ fn raw_frame(data: &Data) -> Bytes {
     let message = raw::message(data);
     encoder::encode(if message.binary { Opcode::Binary } else { Opcode::Text }, &message.payload)
 }
+
+#[cfg(test)]
+mod tests;

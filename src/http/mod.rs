@@ -2,11 +2,11 @@
 
 pub mod admission;
 mod health;
-pub mod lobby;
 mod login;
 mod metrics;
 #[cfg(feature = "mount")]
 pub mod mounted;
+pub mod porch;
 mod problem;
 mod routes;
 mod seats;

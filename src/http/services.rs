@@ -11,7 +11,7 @@ use actix_web::HttpRequest;
 use tokio::runtime::Handle;
 use zeroize::Zeroizing;
 
-use super::lobby::Lobby;
+use super::porch::Porch;
 use super::{Problem, Seats, Shares};
 use crate::auth::host::{BaseUrl, OwnNames};
 use crate::auth::origin::OriginPolicy;
@@ -68,7 +68,7 @@ pub struct Services<U: UserData> {
     /// Places for the connections of each address.
     pub address_shares: Arc<Shares<IpAddr>>,
     /// Where connections wait that are no WebSockets.
-    pub lobby: Arc<Lobby>,
+    pub porch: Arc<Porch>,
     /// Places for handshakes.
     pub handshakes: Arc<Seats>,
     /// Set when the server is about to end.

@@ -54,11 +54,13 @@ pub struct Batch {
     recent: [Option<(Run, Item, Run)>; RECENT_STEPS],
     gathered: Vec<u8>,
     gathered_run: Run,
+    held: usize,
 }
 
 impl Batch {
     /// Takes a frame in; nobody gets it yet.
     pub fn add(&mut self, queued: Queued) -> Item {
+        self.held += size_of::<Queued>() + queued.frame.len();
         self.items.push(queued);
         Item(self.items.len() as u32 - 1)
     }
@@ -73,11 +75,17 @@ impl Batch {
                     self.steps.get(Batch::place(run)).map_or((0, 0), |step| (step.frames, step.bytes));
                 let bytes = bytes + self.items.get(item.0 as usize).map_or(0, |queued| queued.frame.len());
                 self.steps.push(Step { before: run, item, frames: frames + 1, bytes });
+                self.held += size_of::<Step>();
                 let extended = Run(self.steps.len() as u32);
                 *recent = Some((run, item, extended));
                 extended
             }
         }
+    }
+
+    /// How much memory the frames and runs take. The batch does not bound it: whoever fills it clears it in time.
+    pub fn held(&self) -> usize {
+        self.held
     }
 
     /// How many frames a run has.
@@ -129,6 +137,7 @@ impl Batch {
         self.recent = Default::default();
         self.gathered.clear();
         self.gathered_run = Run::default();
+        self.held = 0;
     }
 
     /// Where the last step of a run is; that of the empty run is nowhere.

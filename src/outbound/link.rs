@@ -272,7 +272,10 @@ impl Link {
             let writable = std::future::poll_fn(|cx| self.poll_writable(cx));
             let (written, taken) = match timeout_at(deadline, writable).await {
                 Err(_) => {
-                    self.settings.metrics.slow_consumers.increment(1);
+                    // Who is ended already has been counted, or is not slow but gone.
+                    if !self.is_ending() {
+                        self.settings.metrics.slow_consumers.increment(1);
+                    }
                     self.end(Disconnect::from(DisconnectKind::WriteTimeout));
                     self.queue.borrow_mut().abandon();
                     break;

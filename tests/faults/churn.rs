@@ -29,7 +29,7 @@ fn memory_is_flat_while_connections_come_and_go() {
         0 => (10, Duration::from_secs(1)),
         minutes => (minutes, Duration::from_secs(60)),
     };
-    let workplace = Workplace::demo().env("RUST_LOG", "warn").env("MIMALLOC_PURGE_DELAY", "0");
+    let workplace = Workplace::demo().env("RUST_LOG", "warn");
     let server = workplace.serve(&[]);
     let (mut crowd, mut memory, mut number) = (VecDeque::new(), Vec::new(), 0_u64);
     let start = Instant::now();

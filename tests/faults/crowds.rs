@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::client::{Client, publish};
+use crate::client::{Client, publish, text_frame};
 use crate::open_many_files;
 use crate::process::{Program, Workplace, eventually};
 
@@ -104,14 +104,7 @@ fn a_flood_of_fifty_into_a_thousand_is_acked_to_the_last_and_others_go_on_meanwh
 
     let (trips, peak) = thread::scope(|scope| {
         let trips = scope.spawn(|| others.round_trips(2, &done));
-        let sampler = scope.spawn(|| {
-            let mut peak = 0;
-            while !done.load(Ordering::Relaxed) {
-                peak = peak.max(server.resident_bytes());
-                thread::sleep(Duration::from_millis(5));
-            }
-            peak
-        });
+        let sampler = scope.spawn(|| server.peak_until(&done));
         for members in members.chunks(MEMBERS / 4) {
             scope.spawn(|| read_all(members, expected, &arrived));
         }
@@ -178,7 +171,7 @@ fn join_many(client: &mut Client, groups: impl Iterator<Item = String>) {
         scope.spawn(move || {
             for (group, number) in groups.iter().zip(1..) {
                 let text = json!({ "type": "joinGroup", "group": group, "ackId": number }).to_string();
-                socket.write_all(&short_frame(&text)).unwrap();
+                socket.write_all(&text_frame(&text)).unwrap();
             }
         });
         for number in 1..=groups.len() {
@@ -186,12 +179,6 @@ fn join_many(client: &mut Client, groups: impl Iterator<Item = String>) {
             assert!(ack["ackId"] == number && ack["success"] == true, "{ack} instead of {number}");
         }
     });
-}
-
-fn short_frame(text: &str) -> Vec<u8> {
-    let length = u8::try_from(text.len()).unwrap();
-    assert!(length < 126, "longer ones have another header");
-    [&[0x81, 0x80 | length, 0, 0, 0, 0], text.as_bytes()].concat()
 }
 
 #[test]

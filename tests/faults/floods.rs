@@ -68,14 +68,7 @@ fn a_flood_is_slowed_down_and_not_kept_in_memory_and_every_ack_comes() {
                 );
             }
         });
-        let sampler = scope.spawn(|| {
-            let mut peak = 0;
-            while !done.load(Ordering::Relaxed) {
-                peak = peak.max(server.resident_bytes());
-                thread::sleep(Duration::from_millis(5));
-            }
-            peak
-        });
+        let sampler = scope.spawn(|| server.peak_until(&done));
         for number in (10..=MESSAGES).step_by(10) {
             let ack = publisher.frame();
             assert!(ack["ackId"] == number && ack["success"] == true, "{ack} instead of {number}");

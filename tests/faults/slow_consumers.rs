@@ -26,8 +26,7 @@ const AHEAD: u64 = 20;
 const SLACK: u64 = 32 << 20;
 
 fn serve(policy: &str, announcements: bool) -> Program {
-    // The allocator is to give pages back at once, not when it next has time.
-    let workplace = Workplace::demo().env("RUST_LOG", "info,folkmoot::session=debug").env("MIMALLOC_PURGE_DELAY", "0");
+    let workplace = Workplace::demo().env("RUST_LOG", "info,folkmoot::session=debug");
     workplace.serve(&[
         "--set",
         &format!("hubs.declared.chat.slow_consumers={policy}"),
@@ -113,14 +112,7 @@ fn flood(server: &Program, healthy: Vec<Client>, messages: u64) -> (Vec<Vec<Valu
                 })
             })
             .collect();
-        let sampler = scope.spawn(|| {
-            let mut peak = 0;
-            while !done.load(Ordering::Relaxed) {
-                peak = peak.max(server.resident_bytes());
-                thread::sleep(Duration::from_millis(5));
-            }
-            peak
-        });
+        let sampler = scope.spawn(|| server.peak_until(&done));
         let mut socket = publisher.socket.get_ref();
         let filler = "x".repeat(MESSAGE);
         for number in 0..messages {

@@ -27,8 +27,7 @@ fn connections(client: &mut Client, ack_id: u64) -> u64 {
 
 #[test]
 fn who_stops_reading_is_put_out_in_time_its_memory_is_free_and_others_hear_everything_in_order() {
-    // The allocator is to give pages back at once, not when it next has time.
-    let workplace = Workplace::demo().env("RUST_LOG", "info,folkmoot::session=debug").env("MIMALLOC_PURGE_DELAY", "0");
+    let workplace = Workplace::demo().env("RUST_LOG", "info,folkmoot::session=debug");
     let server = workplace.serve(&[
         "--set",
         "limits.write_timeout=2s",

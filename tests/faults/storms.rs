@@ -70,7 +70,7 @@ fn connections_are(server: &Program, count: usize) {
 
 #[test]
 fn five_thousand_resets_at_every_stage_leave_the_survivors_and_nothing_else() {
-    let workplace = Workplace::demo().env("MIMALLOC_PURGE_DELAY", "0");
+    let workplace = Workplace::demo();
     let server = workplace.serve(&QUIET);
     let mut survivors: Vec<_> =
         (1..=4).map(|n| Client::connect(server.address, &format!("user-{n}"), &format!("password-{n}"))).collect();

@@ -186,11 +186,18 @@ pub fn publish(group: &str, text: &str) -> Value {
 
 /// A text frame as a client writes it, for those who write without a [`Client`].
 pub fn text_frame(text: &str) -> Vec<u8> {
-    let length = u16::try_from(text.len()).unwrap();
-    assert!(length > 125, "shorter ones have another header");
-    // FIN and text; masked, the length in the next two bytes; a mask of zeros leaves the text as it is.
-    let [high, low] = length.to_be_bytes();
-    [&[0x81, 0x80 | 126, high, low, 0, 0, 0, 0], text.as_bytes()].concat()
+    // FIN and text; masked, where a mask of zeros leaves the text as it is.
+    let mut frame = vec![0x81];
+    match u16::try_from(text.len()).unwrap() {
+        length @ 0..126 => frame.push(0x80 | length as u8),
+        length => {
+            frame.push(0x80 | 126);
+            frame.extend_from_slice(&length.to_be_bytes());
+        }
+    }
+    frame.extend_from_slice(&[0; 4]);
+    frame.extend_from_slice(text.as_bytes());
+    frame
 }
 
 /// The value of an `Authorization` header.

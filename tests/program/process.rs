@@ -6,6 +6,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, sleep};
@@ -231,6 +232,16 @@ impl Program {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
         line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+    }
+
+    /// The most that was resident until then, in bytes.
+    pub fn peak_until(&self, done: &AtomicBool) -> u64 {
+        let mut peak = self.resident_bytes();
+        while !done.load(Ordering::Relaxed) {
+            peak = peak.max(self.resident_bytes());
+            sleep(Duration::from_millis(5));
+        }
+        peak
     }
 
     /// Its number, by which the system knows it.

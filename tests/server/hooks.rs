@@ -7,13 +7,14 @@ use std::time::Duration;
 use folkmoot::{Authentication, Connecting, Disconnected, Hooks, Hub, Incoming, LoginAttempt, Server, User, Verdict};
 use serde_json::json;
 
-use crate::support::{Setup, group, on_both_transports};
+use crate::support::{Setup, Wire, client_frame, group, on_both_transports};
 
 on_both_transports! {
     a_connect_hook_refuses_with_its_sentence,
     a_connect_hook_changes_user_data_roles_and_groups,
     a_hook_that_panics_refuses_and_harms_nobody_else,
     duplicates_are_not_shown_to_hooks,
+    nor_are_those_of_what_was_asked_in_the_same_breath,
     a_server_that_stops_tells_its_hooks_of_every_end_first,
     a_login_that_a_hook_denies_gets_no_token_either,
 }
@@ -130,4 +131,17 @@ async fn duplicates_are_not_shown_to_hooks(setup: Setup) {
         assert_eq!(seen.load(std::sync::atomic::Ordering::SeqCst), count);
     }
     mark.expect_silence().await;
+}
+
+async fn nor_are_those_of_what_was_asked_in_the_same_breath(setup: Setup) {
+    let seen = Arc::default();
+    let counter = Counter(Arc::clone(&seen));
+    let server = setup.start_with(|config| Server::new(config).hooks(counter)).await;
+    let join = client_frame(0x81, br#"{"type":"joinGroup","group":"a","ackId":7}"#);
+    let event = client_frame(0x81, br#"{"type":"event","event":"x","dataType":"text","data":"y","ackId":7}"#);
+    let mut wire = Wire::connect(server.address, b"").await;
+    wire.send(&[join, event].concat()).await;
+    assert!(wire.next_text().await.contains(r#""success":true"#));
+    assert!(wire.next_text().await.contains("Duplicate"));
+    assert_eq!(seen.load(std::sync::atomic::Ordering::SeqCst), 0);
 }

@@ -42,7 +42,8 @@ pub struct Place {
 pub struct Audience(u64);
 
 impl Audience {
-    fn next() -> Self {
+    /// One that was never used before.
+    pub(super) fn next() -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         Audience(NEXT.fetch_add(1, Ordering::Relaxed))
     }

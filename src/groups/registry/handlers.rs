@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use actix::{ActorContext, AsyncContext, Handler, MessageResult};
+use actix::{ActorContext, AsyncContext, Context, Handler, MessageResult};
 
 use super::GroupRegistry;
 use crate::event::{Authority, Disconnected, Event};
@@ -80,6 +80,7 @@ impl<U: UserData> Handler<Disconnect> for GroupRegistry<U> {
             self.left(&connection, change, reason);
         }
         self.emit(Event::Disconnected(Arc::new(Disconnected { connection, reason: disconnect.reason })));
+        self.end_if_empty(ctx);
     }
 }
 
@@ -233,11 +234,17 @@ impl<U: UserData> Handler<Retire> for GroupRegistry<U> {
     type Result = ();
 
     fn handle(&mut self, _: Retire, ctx: &mut Self::Context) {
-        // Whose end takes more than one turn.
-        if self.membership.connection_count() > 0 {
-            return ctx.address().do_send(Retire);
+        self.retired = true;
+        self.end_if_empty(ctx);
+    }
+}
+
+impl<U: UserData> GroupRegistry<U> {
+    /// Ends a hub that has retired, once the last connection is out of it: of its groups it may leave only some at a time.
+    fn end_if_empty(&mut self, ctx: &mut Context<Self>) {
+        if self.retired && self.membership.connection_count() == 0 {
+            self.metrics.groups.decrement(self.membership.group_count() as f64);
+            ctx.stop();
         }
-        self.metrics.groups.decrement(self.membership.group_count() as f64);
-        ctx.stop();
     }
 }

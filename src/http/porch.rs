@@ -17,7 +17,7 @@ use crate::metrics::{Limit, Metrics};
 
 /// The connections that wait, in the order in which they came.
 #[derive(Debug)]
-pub struct Lobby {
+pub struct Porch {
     most: usize,
     metrics: Metrics,
     waiting: Mutex<Waiting>,
@@ -29,18 +29,18 @@ struct Waiting {
     guests: BTreeMap<u64, oneshot::Sender<()>>,
 }
 
-/// A connection in the lobby; it leaves when this is dropped.
+/// A connection on the porch; it leaves when this is dropped.
 #[derive(Debug)]
 pub struct Guest {
-    lobby: Arc<Lobby>,
+    porch: Arc<Porch>,
     number: u64,
     shown_out: oneshot::Receiver<()>,
 }
 
-impl Lobby {
-    /// An empty lobby with room for so many, at least one.
+impl Porch {
+    /// An empty porch with room for so many, at least one.
     pub fn new(most: usize, metrics: Metrics) -> Arc<Self> {
-        Arc::new(Lobby { most: most.max(1), metrics, waiting: Mutex::default() })
+        Arc::new(Porch { most: most.max(1), metrics, waiting: Mutex::default() })
     }
 
     /// Lets a connection in, and the one that came first out where it is full.
@@ -57,7 +57,7 @@ impl Lobby {
         let number = waiting.next;
         waiting.next += 1;
         waiting.guests.insert(number, show_out);
-        Guest { lobby: self.clone(), number, shown_out }
+        Guest { porch: self.clone(), number, shown_out }
     }
 
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
@@ -78,7 +78,7 @@ impl Guest {
 
 impl Drop for Guest {
     fn drop(&mut self) {
-        self.lobby.waiting().guests.remove(&self.number);
+        self.porch.waiting().guests.remove(&self.number);
     }
 }
 
@@ -90,23 +90,23 @@ mod tests {
 
     #[tokio::test]
     async fn the_first_goes_when_another_comes_and_the_others_stay() {
-        let lobby = Lobby::new(2, Metrics::new());
-        let (first, second) = (lobby.enter(), lobby.enter());
-        let third = lobby.enter();
+        let porch = Porch::new(2, Metrics::new());
+        let (first, second) = (porch.enter(), porch.enter());
+        let third = porch.enter();
         assert_eq!(first.serve(pending::<()>()).await, None);
         assert_eq!(second.serve(ready(2)).await, Some(2));
         // The second has left by itself, so there is room.
-        let _fourth = lobby.enter();
+        let _fourth = porch.enter();
         assert_eq!(third.serve(ready(3)).await, Some(3));
-        assert!(lobby.metrics.render().contains("{limit=\"http_connections\"} 1\n"));
+        assert!(porch.metrics.render().contains("{limit=\"http_connections\"} 1\n"));
     }
 
     #[test]
     fn who_leaves_is_forgotten() {
-        let lobby = Lobby::new(10, Metrics::new());
+        let porch = Porch::new(10, Metrics::new());
         for _ in 0..100 {
-            drop(lobby.enter());
+            drop(porch.enter());
         }
-        assert!(lobby.waiting().guests.is_empty());
+        assert!(porch.waiting().guests.is_empty());
     }
 }
