@@ -151,6 +151,8 @@ impl Slots {
             let frame = encoder::text(|out| json::connected(out, greeting.user_id.as_ref(), id, user, groups));
             self.push(slot, frame);
         }
+        // The answer to its handshake may wait for this, also where no frame follows it.
+        self.dirty.push(slot);
         link.gate.open(Moment::now());
     }
 

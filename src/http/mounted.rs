@@ -47,7 +47,8 @@ async fn connect<U: UserData>(
     let (admission, seat) = worker.decide(handshake).await?;
     let accepted = body::accept(request, payload, admission.echo.as_deref());
     let (response, transport) = accepted.map_err(|error| Problem::bad_request(error.to_string()))?;
-    worker.launch(admission, seat, transport, Vec::new());
+    let link = worker.link(&admission, transport);
+    worker.launch(admission, seat, link, Vec::new());
     Ok(response)
 }
 

@@ -28,7 +28,7 @@ use super::{Problem, Seat, Services};
 use crate::error::Disconnect;
 use crate::groups::{LocalFanout, Outboxes};
 use crate::metrics::Limit;
-use crate::outbound::{Link, LinkSettings};
+use crate::outbound::{Link, LinkSettings, Scratch};
 use crate::session::{Admitted, Session, SessionSettings};
 use crate::transport::Transport;
 use crate::user::UserData;
@@ -87,10 +87,13 @@ impl<U: UserData> Worker<U> {
         }
     }
 
-    /// Starts the session of a connection that was let in.
-    pub fn launch<T: Transport>(&self, admission: Admission<U>, seat: Seat, io: T, early: Vec<u8>) {
-        let slow_consumers = admission.slow_consumers;
-        let link: Rc<Link> = Rc::new(Link::new(io, self.link_settings.clone(), slow_consumers));
+    /// What a session and its fan-out will share of a connection that was let in.
+    pub fn link<T: Transport>(&self, admission: &Admission<U>, io: T) -> Rc<Link> {
+        Rc::new(Link::new(io, self.link_settings.clone(), admission.slow_consumers))
+    }
+
+    /// Starts the session of a connection that was let in; `early` is what came together with the handshake.
+    pub fn launch(&self, admission: Admission<U>, seat: Seat, link: Rc<Link>, early: Vec<u8>) {
         let Admission { connection, permissions, groups, lease, subprotocol, raw, masks, expires_in, shares, .. } =
             admission;
         let settings = if masks { self.with_masks.clone() } else { self.without_masks.clone() };
@@ -183,9 +186,12 @@ async fn upgrade<U: UserData, Io: Upgradable>(
         response.insert_header((header::SEC_WEBSOCKET_PROTOCOL, echo.as_str()));
     }
     let response = response.finish().drop_body();
-    Pin::new(&mut framed).send(Message::Item((response, BodySize::None))).await?;
+    // Not sent yet: the registry knows the connection before its peer does, and the first frame goes out with it.
+    Pin::new(&mut framed).feed(Message::Item((response, BodySize::None))).await?;
     let parts = framed.into_parts();
-    worker.launch(admission, seat, parts.io, parts.read_buf.to_vec());
+    let link = worker.link(&admission, parts.io);
+    link.push(parts.write_buf.freeze().into(), &mut Scratch::default());
+    worker.launch(admission, seat, link, parts.read_buf.to_vec());
     Ok(())
 }
 

@@ -153,3 +153,16 @@ async fn a_bad_query_is_refused_before_the_upgrade(setup: Setup) {
         handshake.basic("user-1", "password-1").refused(400).await;
     }
 }
+
+/// On the own socket; a mounted server's answer is written by actix-http, as soon as it likes.
+#[tokio::test]
+async fn a_raw_client_whose_handshake_is_answered_hears_what_is_published_next() {
+    let server = Setup::new().start().await;
+    let mut anna = server.demo(2).await;
+    for number in 0..50 {
+        let mut mark = raw(&server, "").await;
+        anna.publish("Sales", number.to_string()).await;
+        assert_eq!(mark.next_text().await, number.to_string());
+        mark.close(Some(1000)).await;
+    }
+}
