@@ -161,7 +161,7 @@ async fn a_raw_client_whose_handshake_is_answered_hears_what_is_published_next()
     let mut anna = server.demo(2).await;
     for number in 0..50 {
         let mut mark = raw(&server, "").await;
-        anna.publish("Sales", number.to_string()).await;
+        anna.publish("Sales", &number.to_string()).await;
         assert_eq!(mark.next_text().await, number.to_string());
         mark.close(Some(1000)).await;
     }
