@@ -5,7 +5,7 @@
 //! is ready now sends them together, in the order in which they were said.
 
 use std::cell::RefCell;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 
 use super::hub::Hub;
 use super::hubs::Lease;
@@ -85,14 +85,14 @@ impl<U: UserData> Default for Said<U> {
 }
 
 /// The outboxes of one worker.
-pub struct Outboxes<U: UserData>(RefCell<Vec<std::rc::Weak<Outbox<U>>>>);
+pub struct Outboxes<U: UserData>(RefCell<Vec<Weak<Outbox<U>>>>);
 
 impl<U: UserData> Outboxes<U> {
     /// The way to the registry of this hub, shared with the other sessions of the thread.
     pub fn to(&self, hub: &Hub<U>) -> Rc<Outbox<U>> {
         let mut outboxes = self.0.borrow_mut();
         // By its registry: a hub that ended and was opened again has another.
-        let known = outboxes.iter().filter_map(std::rc::Weak::upgrade).find(|outbox| outbox.hub.is_same(hub));
+        let known = outboxes.iter().filter_map(Weak::upgrade).find(|outbox| outbox.hub.is_same(hub));
         known.unwrap_or_else(|| {
             outboxes.retain(|outbox| outbox.strong_count() > 0);
             let outbox = Outbox::new(hub.clone());

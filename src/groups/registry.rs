@@ -201,9 +201,12 @@ impl<U: UserData> GroupRegistry<U> {
     }
 
     fn send_content(&mut self, to: &Receiver, content: Content, permit: Option<Permit>) -> usize {
-        let permit = permit.map(Arc::new);
-        let mut by_worker: Vec<Vec<u32>> = vec![Vec::new(); self.workers.len()];
         let places = self.places_of(to);
+        let permit = permit.map(|mut permit| {
+            permit.set_receivers(places.len());
+            Arc::new(permit)
+        });
+        let mut by_worker: Vec<Vec<u32>> = vec![Vec::new(); self.workers.len()];
         for place in &places {
             if let Some(slots) = by_worker.get_mut(place.worker as usize) {
                 slots.push(place.slot);
@@ -226,7 +229,7 @@ impl<U: UserData> GroupRegistry<U> {
     /// Hands a publish to the workers that serve somebody it goes to: one message each, not one per member.
     pub(super) fn publish(&mut self, route: Route, publication: Publication) {
         let mut publication = Publication { audiences: route.audiences, ..publication };
-        // Announcements are not charged: nobody waits for those that find no room, they are dropped.
+        // Announcements have paid for their bytes only.
         if let (Some(permit), None) = (&mut publication.permit, &publication.announcement) {
             permit.set_receivers(route.receivers);
         }

@@ -77,6 +77,14 @@ impl Slot {
     fn key(&self, slot: u32) -> u64 {
         u64::from(self.stamp) << 32 | u64::from(slot)
     }
+
+    /// Makes a message the next of those that the connection gets of this turn.
+    fn receive(&mut self, slot: u32, item: Item, batch: &mut Batch, dirty: &mut Vec<u32>) {
+        if self.run.is_empty() {
+            dirty.push(slot);
+        }
+        self.run = batch.extend(self.run, item);
+    }
 }
 
 /// The connections of one worker.
@@ -187,54 +195,52 @@ impl Slots {
 
     /// Queues a server message for some connections.
     pub fn send(&mut self, slots: &[u32], message: &Content) {
-        let mut frames = Frames::default();
+        let mut items = Items::default();
         for slot in slots {
-            let Some(member) = self.slots.get(*slot as usize) else { continue };
+            let Some(member) = self.slots.get_mut(*slot as usize) else { continue };
             let encode = || encoder::text(|out| json::server_message(out, &message.data, message.metadata.as_deref()));
-            let frame = frames.get(member.subprotocol, encode, message);
-            if self.push(*slot, frame) != Pushed::Dropped {
-                self.metrics.messages_out.increment(1);
-            }
+            let item = items.get(member.subprotocol, &mut self.batch, false, &message.data, encode);
+            member.receive(*slot, item, &mut self.batch, &mut self.dirty);
         }
+        self.flush_if_large();
     }
 
     /// Queues a publish for everybody in its audiences, one copy each.
     pub fn publish(&mut self, publication: &Publication) {
         self.publishes += 1;
         let except = publication.except.filter(|place| place.worker == self.worker).map(|place| place.slot);
-        let is_announcement = publication.announcement.is_some();
+        let (data, is_announcement) = (&publication.content.data, publication.announcement.is_some());
         let mut tail = None;
-        let mut raw: Option<Item> = None;
+        let mut items = Items::default();
         for (audience, group) in &publication.audiences {
             let Some(members) = self.audiences.get(audience) else { continue };
-            let mut json: Option<Item> = None;
+            // The name of the group stands in it.
+            items.json = None;
             for slot in members {
                 let Some(member) = self.slots.get_mut(*slot as usize) else { continue };
                 if std::mem::replace(&mut member.last_seen, self.publishes) == self.publishes || except == Some(*slot) {
                     continue;
                 }
-                let item = match member.subprotocol {
-                    Subprotocol::Json => *json.get_or_insert_with(|| {
-                        let tail = tail.get_or_insert_with(|| publication.encode_tail());
-                        let bytes = encoder::text(|out| json::group_message(out, group, tail));
-                        let frame = Frame::message(bytes, Subprotocol::Json);
-                        self.batch.add(Queued { frame, is_announcement })
-                    }),
-                    Subprotocol::Raw => *raw.get_or_insert_with(|| {
-                        let frame = Frame::message(raw_frame(&publication.content.data), Subprotocol::Raw);
-                        self.batch.add(Queued { frame, is_announcement })
-                    }),
+                let encode = || {
+                    let tail = tail.get_or_insert_with(|| publication.encode_tail());
+                    encoder::text(|out| json::group_message(out, group, tail))
                 };
-                if member.run.is_empty() {
-                    self.dirty.push(*slot);
-                }
-                member.run = self.batch.extend(member.run, item);
+                let item = items.get(member.subprotocol, &mut self.batch, is_announcement, data, encode);
+                member.receive(*slot, item, &mut self.batch, &mut self.dirty);
             }
-            if self.batch.held() > BATCH_BYTES {
-                self.flush();
-                raw = None;
+            if self.flush_if_large() {
+                items = Items::default();
             }
         }
+    }
+
+    /// Writes a turn out before it holds too much; the items of its batch are no more then.
+    fn flush_if_large(&mut self) -> bool {
+        let is_large = self.batch.held() > BATCH_BYTES;
+        if is_large {
+            self.flush();
+        }
+        is_large
     }
 
     /// Ends a connection; its session does the rest.
@@ -284,7 +290,6 @@ impl Slots {
         self.metrics.bytes_out.increment(delivered.bytes as u64);
         self.metrics.announcements_dropped.increment(delivered.announcements_dropped as u64);
         self.batch.clear();
-        self.scratch.release();
     }
 
     /// Touches what the next writes will need. The links lie scattered in memory, and the kernel's work between two writes
@@ -344,14 +349,13 @@ impl Slots {
     }
 
     /// Queues a frame for one connection, behind what it gets of the publishes so far.
-    fn push(&mut self, slot: u32, frame: impl Into<Frame>) -> Pushed {
+    fn push(&mut self, slot: u32, frame: impl Into<Frame>) {
         self.settle(slot);
-        let Some(member) = self.slots.get(slot as usize) else { return Pushed::Dropped };
-        let pushed = member.link.push(frame.into(), &mut self.scratch);
-        if pushed == Pushed::First {
+        if let Some(member) = self.slots.get(slot as usize)
+            && member.link.push(frame.into(), &mut self.scratch) == Pushed::First
+        {
             self.dirty.push(slot);
         }
-        pushed
     }
 
     /// Queues what a connection gets of the publishes so far, so that other frames can follow.
@@ -362,20 +366,27 @@ impl Slots {
     }
 }
 
-/// One message as each subprotocol writes it, encoded when the first receiver needs it.
+/// One message in a batch, as each subprotocol writes it, encoded when the first receiver needs it.
 #[derive(Default)]
-struct Frames {
-    json: Option<Frame>,
-    raw: Option<Frame>,
+struct Items {
+    json: Option<Item>,
+    raw: Option<Item>,
 }
 
-impl Frames {
-    fn get(&mut self, subprotocol: Subprotocol, encode: impl FnOnce() -> Bytes, content: &Content) -> Frame {
+impl Items {
+    fn get(
+        &mut self,
+        subprotocol: Subprotocol,
+        batch: &mut Batch,
+        is_announcement: bool,
+        data: &Data,
+        encode_json: impl FnOnce() -> Bytes,
+    ) -> Item {
+        let mut add = |bytes| batch.add(Queued { frame: Frame::message(bytes, subprotocol), is_announcement });
         match subprotocol {
-            Subprotocol::Json => self.json.get_or_insert_with(|| Frame::message(encode(), subprotocol)),
-            Subprotocol::Raw => self.raw.get_or_insert_with(|| Frame::message(raw_frame(&content.data), subprotocol)),
+            Subprotocol::Json => *self.json.get_or_insert_with(|| add(encode_json())),
+            Subprotocol::Raw => *self.raw.get_or_insert_with(|| add(raw_frame(data))),
         }
-        .clone()
     }
 }
 

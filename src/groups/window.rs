@@ -59,6 +59,13 @@ impl Window {
         Some(self.permit(cost, receivers))
     }
 
+    /// The same for what pays for its bytes only: announcements, which are dropped where they find no room.
+    pub fn try_acquire_bytes(&self, bytes: usize) -> Option<Permit> {
+        let own = self.own_cost(bytes);
+        self.0.semaphore.try_acquire_many(own as u32).ok()?.forget();
+        Some(self.permit(own as u32, 0))
+    }
+
     /// A permit for a publish of `bytes`, after those who came before.
     pub async fn acquire(&self, bytes: usize) -> Option<Permit> {
         let (cost, receivers) = self.cost(bytes);
@@ -73,9 +80,14 @@ impl Window {
 
     /// What a publish takes, and how much of that is for its receivers. One larger than the whole window takes all of it.
     fn cost(&self, bytes: usize) -> (u32, usize) {
-        let own = bytes.saturating_add(OVERHEAD_BYTES).min(self.0.bytes);
+        let own = self.own_cost(bytes);
         let receivers = self.0.expected.load(Ordering::Relaxed).min(self.0.bytes - own);
-        (u32::try_from(own + receivers).unwrap_or(u32::MAX), receivers)
+        ((own + receivers) as u32, receivers)
+    }
+
+    /// At most the whole window, which fits into 32 bits.
+    fn own_cost(&self, bytes: usize) -> usize {
+        bytes.saturating_add(OVERHEAD_BYTES).min(self.0.bytes)
     }
 }
 
@@ -163,6 +175,19 @@ mod tests {
         permits.iter_mut().for_each(|permit| permit.set_receivers(1));
         let more: Vec<_> = std::iter::from_fn(|| window.try_acquire(0)).collect();
         assert!(!more.is_empty(), "what was not needed is free at once: {}", more.len());
+    }
+
+    #[test]
+    fn what_pays_for_its_bytes_only_does_not_pay_for_the_receivers_of_others() {
+        let window = Window::new(10_000);
+        for _ in 0..40 {
+            window.try_acquire(0).expect("room").set_receivers(100);
+        }
+        let publish = window.try_acquire(0).expect("room for one");
+        assert!(window.try_acquire(0).is_none());
+        drop(publish);
+        let announcements: Vec<_> = std::iter::from_fn(|| window.try_acquire_bytes(88)).collect();
+        assert_eq!(announcements.len(), 10_000 / 600);
     }
 
     #[test]

@@ -99,7 +99,7 @@ impl<U: UserData> Announcer<U> {
             ];
             details.extend(about.map(|(name, value)| (name.to_owned(), value)));
         }
-        let Some(permit) = self.hub.window().try_acquire(text.len()) else {
+        let Some(permit) = self.hub.window().try_acquire_bytes(text.len()) else {
             self.metrics.announcements_dropped.increment(1);
             return;
         };

@@ -57,14 +57,6 @@ impl Frame {
         self.own.is_none().then_some(&self.shared)
     }
 
-    /// Whether both are the same bytes in memory, so that what was gathered for one serves the other.
-    pub fn is_same(&self, other: &Frame) -> bool {
-        self.shared.as_ptr() == other.shared.as_ptr()
-            && self.shared.len() == other.shared.len()
-            && self.own.is_none()
-            && other.own.is_none()
-    }
-
     /// How many messages it says are missing before it.
     pub fn missing_before(&self) -> u64 {
         self.own.as_ref().map_or(0, |own| own.missing)

@@ -34,50 +34,24 @@ pub enum Written {
 }
 
 /// Where small frames are gathered into one write, one per worker.
-///
-/// Members of one group mostly wait for the same frames, so what was gathered for one is kept for the next.
 #[derive(Default)]
-pub struct Scratch {
-    bytes: Vec<u8>,
-    frames: Vec<Frame>,
-}
+pub struct Scratch(Vec<u8>);
 
 impl Scratch {
     /// The front of `queue` as one run of bytes.
     fn gather(&mut self, queue: &VecDeque<Frame>, written: usize) -> &[u8] {
-        let same = written == 0
-            && !self.frames.is_empty()
-            && self.frames.len() == queue.len()
-            && self.frames.iter().zip(queue).all(|(ours, theirs)| ours.is_same(theirs));
-        if same {
-            return &self.bytes;
-        }
-        self.bytes.clear();
-        self.frames.clear();
+        self.0.clear();
         let mut skip = written;
         for frame in queue {
-            if !self.bytes.is_empty() && self.bytes.len() + frame.len() > GATHER_BYTES {
-                // Only a whole queue can be recognised in the next connection.
-                self.frames.clear();
-                return &self.bytes;
+            if !self.0.is_empty() && self.0.len() + frame.len() > GATHER_BYTES {
+                break;
             }
             for piece in frame.pieces(skip) {
-                self.bytes.extend_from_slice(piece);
+                self.0.extend_from_slice(piece);
             }
             skip = 0;
-            self.frames.push(frame.clone());
         }
-        if written > 0 {
-            self.frames.clear();
-        }
-        &self.bytes
-    }
-
-    /// Lets go of the frames that were kept for comparison.
-    pub fn release(&mut self) {
-        self.frames.clear();
-        self.bytes.clear();
-        self.bytes.shrink_to(GATHER_BYTES);
+        &self.0
     }
 }
 

@@ -59,6 +59,23 @@ fn print(beside: &str, mut trips: Vec<Duration>) {
     );
 }
 
+/// What is sent is not to be held up by what one connection or one user may do.
+const UNHINDERED: [&str; 8] = [
+    "--set",
+    "hubs.declared.chat.announcements.enabled=false",
+    "--set",
+    "limits.messages_per_second=1000000000",
+    "--set",
+    "limits.bytes_per_second=100GiB",
+    "--set",
+    "limits.connections_per_user=2000",
+];
+
+/// A server that hinders nobody, with these settings besides.
+fn serve(workplace: &Workplace, settings: &[&str]) -> Program {
+    workplace.serve(&[&UNHINDERED, settings].concat())
+}
+
 fn member(server: &Program, group: &str) -> Client {
     let mut client = Client::connect(server.address, "user-1", "password-1");
     client.join(group, 1);
@@ -72,25 +89,19 @@ fn a_flood_of_fifty_into_a_thousand_is_acked_to_the_last_and_others_go_on_meanwh
     const EACH: u64 = 40;
     open_many_files();
     let workplace = Workplace::demo();
-    let server = workplace.serve(&[
-        "--set",
-        "hubs.declared.chat.announcements.enabled=false",
-        // What is sent is not to be held up by what one connection may send.
-        "--set",
-        "limits.messages_per_second=1000000000",
-        "--set",
-        "limits.bytes_per_second=100GiB",
-        "--set",
-        "limits.connections_per_user=2000",
-        // Those who read may be slow on a busy machine,
-        "--set",
-        "limits.outbound_messages=100000",
-        "--set",
-        "limits.outbound_bytes=16MiB",
-        // and the window, which is one of eight publishes to so many, is to be felt.
-        "--set",
-        "fanout.window_bytes=4MiB",
-    ]);
+    let server = serve(
+        &workplace,
+        &[
+            // Those who read may be slow on a busy machine,
+            "--set",
+            "limits.outbound_messages=100000",
+            "--set",
+            "limits.outbound_bytes=16MiB",
+            // and the window, which is one of eight publishes to so many, is to be felt.
+            "--set",
+            "fanout.window_bytes=4MiB",
+        ],
+    );
     let members: Vec<_> = (0..MEMBERS).map(|_| member(&server, "crowd")).collect();
     let publishers: Vec<_> = (0..PUBLISHERS).map(|_| Client::connect(server.address, "user-2", "password-2")).collect();
     // All of the same length, so that who counts bytes counts messages.
@@ -191,22 +202,16 @@ fn join_many(client: &mut Client, groups: impl Iterator<Item = String>) {
 #[test]
 fn a_hundred_thousand_groups_a_scanner_and_the_end_of_one_who_is_in_ten_thousand_hold_nobody_up() {
     let workplace = Workplace::demo();
-    let server = workplace.serve(&[
-        "--set",
-        "hubs.declared.chat.announcements.enabled=false",
-        // What is sent is not to be held up by what one connection may send.
-        "--set",
-        "limits.messages_per_second=1000000000",
-        "--set",
-        "limits.bytes_per_second=100GiB",
-        "--set",
-        "limits.connections_per_user=2000",
-        // One more, for the group of its user.
-        "--set",
-        "limits.groups_per_connection=10001",
-        "--set",
-        "limits.mask_scan_per_second=200000",
-    ]);
+    let server = serve(
+        &workplace,
+        &[
+            // One more, for the group of its user.
+            "--set",
+            "limits.groups_per_connection=10001",
+            "--set",
+            "limits.mask_scan_per_second=200000",
+        ],
+    );
     let mut holders: Vec<_> = (0..10).map(|_| Client::connect(server.address, "user-2", "password-2")).collect();
     thread::scope(|scope| {
         for (n, holder) in holders.iter_mut().enumerate() {
