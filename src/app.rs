@@ -20,6 +20,7 @@ use actix_http::{Request, Response};
 use actix_server::ServerHandle;
 use actix_service::{IntoServiceFactory, Service, ServiceFactory};
 use actix_web::dev::AppConfig;
+use arc_swap::ArcSwap;
 use tokio::runtime::Handle;
 
 use self::descriptors::Budget;
@@ -299,7 +300,7 @@ impl<U: UserData> Server<U> {
             handshakes: Seats::new(limits.pending_handshakes),
             draining: AtomicBool::new(false),
             metrics,
-            config,
+            live: ArcSwap::from_pointee(config),
         };
         let services = Arc::new(services);
         routes.start(services.clone());

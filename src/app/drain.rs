@@ -35,7 +35,7 @@ pub async fn refuse_new<U: UserData>(services: &Services<U>, listener: Option<(&
 
 /// Ends all connections, one after another over half of the time that there is, and waits for the last to be gone.
 pub async fn send_away<U: UserData>(services: &Arc<Services<U>>) {
-    let patience = services.config.shutdown.timeout;
+    let patience = services.config().shutdown.timeout;
     for fanout in services.fanouts.all() {
         fanout.do_send(Deliver::Drain { over: patience / 2 });
     }

@@ -43,7 +43,8 @@ where
     Box::new(move |builder, listener, services| {
         let address = listener.local_addr()?;
         builder.listen("folkmoot", listener, move || {
-            let (app, limits) = (app_config(address), &services.config.limits);
+            let (app, config) = (app_config(address), services.config());
+            let limits = &config.limits;
             let http = HttpService::build()
                 .keep_alive(limits.http_keep_alive)
                 .client_request_timeout(limits.http_head_timeout)

@@ -85,7 +85,7 @@ impl<U: UserData> Mount<U> {
     ///
     /// It knows plain TCP only; sockets under TLS are left as they are.
     pub fn on_connect(&self) -> impl Fn(&dyn Any, &mut Extensions) + Send + Sync + 'static {
-        let user_timeout = self.services.config.heartbeat.tcp_user_timeout;
+        let user_timeout = self.services.config().heartbeat.tcp_user_timeout;
         move |socket, _| {
             if let Some(socket) = socket.downcast_ref::<TcpStream>() {
                 tune(&SockRef::from(socket), user_timeout);

@@ -18,7 +18,7 @@ use crate::users::{StoreError, UserStore};
 /// Looks every `users.revision_interval`, for as long as the services exist.
 pub fn watch<U: UserData>(services: &Arc<Services<U>>) {
     let Some(store) = services.store.clone() else { return };
-    let mut ticks = interval(services.config.users.revision_interval);
+    let mut ticks = interval(services.config().users.revision_interval);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let services = Arc::downgrade(services);
     actix_rt::spawn(async move {
@@ -73,7 +73,7 @@ async fn look<U: UserData>(
     // Remembered only when it is done, so that a store that fails meanwhile is asked again.
     if ended.is_ok() {
         seen.revision = Some(revision);
-        seen.again_at = changed.then(|| looked_at + services.config.limits.handshake_timeout);
+        seen.again_at = changed.then(|| looked_at + services.config().limits.handshake_timeout);
     }
     Some(ended)
 }

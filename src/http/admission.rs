@@ -102,7 +102,8 @@ pub async fn admit<U: UserData>(
     if services.is_draining() {
         return Err(Problem::unavailable("The server is going away; try another node, or again later."));
     }
-    let config = services.config.hubs.hub(&hub);
+    let config = services.live.load_full();
+    let config = config.hubs.hub(&hub);
     let client = services.client(handshake.peer, handshake.tls, handshake.headers);
     services.origins.check_host(handshake.headers)?;
     let of_address = share_of_address(services, &client)?;
@@ -175,7 +176,7 @@ fn share_of_user<U: UserData>(
 /// Whatever the source of a user's data, each connection keeps it.
 fn check_size<U: UserData>(services: &Services<U>, connection: &Connection<U>) -> Result<(), Problem> {
     let Some(user) = &connection.user else { return Ok(()) };
-    let (bytes, most) = (json_bytes(&**user), services.config.users.max_record_bytes);
+    let (bytes, most) = (json_bytes(&**user), services.config().users.max_record_bytes);
     if bytes <= most {
         return Ok(());
     }
@@ -386,7 +387,7 @@ fn of_identity<U: UserData>(
     config: &HubConfig,
 ) -> Known<U> {
     let Identity { user_id, user, mut roles, groups } = identity;
-    roles.extend_from_slice(services.config.hubs.default_roles(hub));
+    roles.extend_from_slice(services.config().hubs.default_roles(hub));
     let ruled = rendered(config, user_id.as_ref(), |name| user.as_ref()?.field(name));
     let ruled = ruled.into_iter().filter_map(|name| match GroupName::parse(&name, config.masks) {
         Ok(group) => Some(group),
@@ -405,11 +406,11 @@ fn of_record<U: UserData>(
     hub: &HubName,
     config: &HubConfig,
 ) -> Result<Known<U>, Problem> {
-    if !record.hubs.allows(hub, &services.config.hubs.default) {
+    if !record.hubs.allows(hub, &services.config().hubs.default) {
         return Err(Problem::forbidden("This user may not enter this hub."));
     }
     let own = record.roles.iter().filter(|role| role.counts_in(hub)).map(|role| role.role.clone());
-    let roles = services.config.hubs.default_roles(hub).iter().cloned().chain(own).collect();
+    let roles = services.config().hubs.default_roles(hub).iter().cloned().chain(own).collect();
     let user = record.user();
     // Checked when it was stored; a hub whose masks setting was changed since is the one way to get here.
     let mut groups = ruled_groups(&user, Some(&record.login), config).unwrap_or_else(|error| {

@@ -42,7 +42,7 @@ pub(super) async fn token<U: UserData>(
     })?;
     let body = read_body(&services, body).await?;
     let (basic, hub) = read_login(&request, credential, &body)?;
-    let default = &services.config.hubs.default;
+    let default = &services.live.load_full().hubs.default;
     let hub = match hub {
         Some(name) => HubName::parse(&name).map_err(|error| Problem::bad_request(error.to_string()))?,
         None => default.clone(),
@@ -58,7 +58,7 @@ pub(super) async fn token<U: UserData>(
         return Err(Problem::forbidden("This user may not enter this hub."));
     }
     let base = base_url(&services, &client)?;
-    let ttl = services.config.auth.token_ttl;
+    let ttl = services.config().auth.token_ttl;
     let issued = services.tokens.issue_store_token(&record.login, &hub, &base, ttl, SystemTime::now())?;
     let expires_at = issued.expires_at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
     let mut response = HttpResponse::Ok();
@@ -107,7 +107,7 @@ fn base_url<U: UserData>(
 
 /// The form, within the time that a handshake may take: a body that never ends is one more way to say nothing.
 async fn read_body<U: UserData>(services: &Services<U>, body: Payload) -> Result<Bytes, Problem> {
-    let limit = services.config.limits.handshake_timeout;
+    let limit = services.config().limits.handshake_timeout;
     let late = |_| {
         let late = Problem::new(StatusCode::REQUEST_TIMEOUT, "The form did not come in time.");
         services.over(Limit::HandshakeTimeout, late)

@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use actix_http::header::HeaderMap;
 use actix_web::HttpRequest;
+use arc_swap::{ArcSwap, Guard};
 use tokio::runtime::Handle;
 use zeroize::Zeroizing;
 
@@ -35,8 +36,8 @@ pub type MapUser<U> = Arc<dyn Fn(User) -> Option<U> + Send + Sync>;
 
 /// What every worker shares.
 pub struct Services<U: UserData> {
-    /// The whole configuration.
-    pub config: Config,
+    /// The whole configuration; read it by [`config`](Services::config).
+    pub live: ArcSwap<Config>,
     /// The URLs of this server, as others see it.
     pub public_urls: Vec<BaseUrl>,
     /// Which pages may connect.
@@ -78,6 +79,11 @@ pub struct Services<U: UserData> {
 }
 
 impl<U: UserData> Services<U> {
+    /// The configuration as it is now: a reload exchanges it as a whole. Across an `await`, keep `live.load_full()`.
+    pub fn config(&self) -> Guard<Arc<Config>> {
+        self.live.load()
+    }
+
     /// Counts that a client ran into a limit, and answers it.
     pub fn over(&self, limit: Limit, problem: Problem) -> Problem {
         self.metrics.reached(limit);
@@ -199,7 +205,7 @@ impl<U: UserData> Services<U> {
 
     /// Demo users have passwords that everybody knows: they log in from this machine only.
     fn demo_may(&self, record: &UserRecord, client: &ClientAddress) -> bool {
-        !record.demo || self.config.auth.allow_demo_users || client.is_direct_loopback()
+        !record.demo || self.config().auth.allow_demo_users || client.is_direct_loopback()
     }
 
     /// Whether the bearer of this request, or its origin on this machine, may see what operators see.
@@ -209,7 +215,8 @@ impl<U: UserData> Services<U> {
 
     /// How the links of a worker are bounded.
     pub fn link_settings(&self) -> Rc<LinkSettings> {
-        let limits = &self.config.limits;
+        let config = self.config();
+        let limits = &config.limits;
         Rc::new(LinkSettings {
             limits: OutboundLimits { bytes: limits.outbound_bytes, messages: limits.outbound_messages },
             write_timeout: limits.write_timeout,
@@ -220,7 +227,8 @@ impl<U: UserData> Services<U> {
 
     /// What the sessions of a worker share, in hubs with masks and in hubs without.
     pub fn session_settings(&self, masks: bool) -> Rc<SessionSettings<U>> {
-        let limits = &self.config.limits;
+        let config = self.config();
+        let limits = &config.limits;
         Rc::new(SessionSettings {
             parse: ParseOptions { masks, max_json_depth: limits.json_depth },
             decoder: DecoderLimits {
@@ -243,7 +251,7 @@ impl<U: UserData> Services<U> {
     /// 400 for a hub that has no valid name.
     pub fn hub_of_path(&self, path: &str, query: Option<&str>) -> Result<Option<HubName>, Problem> {
         let name = match path {
-            "/ws" => return Ok(Some(self.config.hubs.default.clone())),
+            "/ws" => return Ok(Some(self.config().hubs.default.clone())),
             "/client" | "/client/" => {
                 let pairs = url::form_urlencoded::parse(query.unwrap_or_default().as_bytes());
                 let hub = pairs.filter(|(name, _)| name == "hub").last();

@@ -105,7 +105,7 @@ impl<U: UserData> Worker<U> {
         Session::launch(admitted, link.clone(), &self.fanout, early);
         // The others may have been sent away while the answer to this handshake was written.
         if self.services.is_draining() {
-            link.end(Disconnect::going_away(id.share_of(self.services.config.shutdown.timeout / 2)));
+            link.end(Disconnect::going_away(id.share_of(self.services.config().shutdown.timeout / 2)));
         }
     }
 
@@ -128,7 +128,7 @@ impl<U: UserData> Worker<U> {
         let busy = |limit| move || services.over(limit, Problem::unavailable("Too many connections; try again later."));
         let _handshake = services.handshakes.take().ok_or_else(busy(Limit::PendingHandshakes))?;
         let seat = services.seats.take().ok_or_else(busy(Limit::Connections))?;
-        let limit = self.services.config.limits.handshake_timeout;
+        let limit = self.services.config().limits.handshake_timeout;
         let late = |_| {
             let late = Problem::unavailable("The handshake took too long; try again in a moment.");
             services.over(Limit::HandshakeTimeout, late)
