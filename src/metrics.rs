@@ -31,7 +31,7 @@ pub enum Limit {
     ConnectionsPerAddress,
     /// Connections that are no WebSocket yet.
     HttpConnections,
-    /// Handshakes under way.
+    /// Handshakes under way, those of TLS too.
     PendingHandshakes,
     /// A handshake, or a login's form, that takes too long.
     HandshakeTimeout,
@@ -166,6 +166,7 @@ metrics! {
     counter announcements_dropped "folkmoot_announcements_dropped_total" "Announcements that were not sent to one or all members."
     counter auth_failures "folkmoot_auth_failures_total" "Credentials that were refused."
     counter auth_throttled "folkmoot_auth_throttled_total" "Logins refused because there were too many failures."
+    counter tls_handshake_failures "folkmoot_tls_handshake_failures_total" "TLS handshakes that failed, took too long or were given up for others."
     counter hook_failures "folkmoot_hook_failures_total" "Hook calls that panicked, were late or were not made because the queue was full."
 }
 

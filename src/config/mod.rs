@@ -40,7 +40,7 @@ pub(crate) use self::load::from_layers;
 pub use self::load::{DEFAULT_FILE, Loaded};
 pub use self::log::LogConfig;
 pub use self::secret::{AccessKey, AccessKeyError, DatabaseUrl, DatabaseUrlError};
-pub use self::server::ServerConfig;
+pub use self::server::{InternalConfig, ServerConfig, TlsConfig};
 pub use self::shutdown::ShutdownConfig;
 pub use self::users::UsersConfig;
 pub use crate::outbound::SlowConsumers;

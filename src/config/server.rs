@@ -1,6 +1,7 @@
 //! Where the server listens, and what it believes about the way requests came to it.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 
 use ipnet::IpNet;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -42,6 +43,62 @@ pub struct ServerConfig {
     /// Default none; `FOLKMOOT__SERVER__TRUSTED_PROXIES`.
     #[serde(serialize_with = "texts::serialize", deserialize_with = "networks")]
     pub trusted_proxies: Vec<IpNet>,
+    /// TLS on the listener: `https` and `wss` instead of `http` and `ws`.
+    pub tls: TlsConfig,
+    /// A second listener, for operators.
+    pub internal: InternalConfig,
+}
+
+/// The section `server.tls`. With both files the server speaks TLS and nothing else on its port; with neither it speaks
+/// plain HTTP.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct TlsConfig {
+    /// The certificate and those between it and the authority, the server's own first (PEM).
+    ///
+    /// SIGHUP reads it and the key again; connections that are open stay.
+    ///
+    /// Default none; `FOLKMOOT__SERVER__TLS__CERT`.
+    pub cert: Option<PathBuf>,
+    /// The certificate's private key (PEM: PKCS #8, PKCS #1 or SEC1, without a password).
+    ///
+    /// Default none; `FOLKMOOT__SERVER__TLS__KEY`.
+    pub key: Option<PathBuf>,
+}
+
+/// The section `server.internal`: a second listener, plain HTTP, for what operators ask. Whoever can reach it may read
+/// `/metrics` without a credential.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct InternalConfig {
+    /// The address listened on. Only this machine can reach the default.
+    ///
+    /// Default `127.0.0.1`; `FOLKMOOT__SERVER__INTERNAL__BIND`.
+    pub bind: IpAddr,
+    /// The TCP port; 0 takes any free one, which the start prints. Without a port there is no such listener.
+    ///
+    /// Default none; `FOLKMOOT__SERVER__INTERNAL__PORT`.
+    pub port: Option<u16>,
+    /// Whether `/metrics`, `/admin`, `/api` and the dashboard's WebSocket are on this listener alone: whoever has one
+    /// means to keep them from everybody else.
+    ///
+    /// Default `true`; `FOLKMOOT__SERVER__INTERNAL__EXCLUSIVE`.
+    pub exclusive: bool,
+}
+
+impl Default for InternalConfig {
+    fn default() -> Self {
+        InternalConfig { bind: IpAddr::V4(Ipv4Addr::LOCALHOST), port: None, exclusive: true }
+    }
+}
+
+impl InternalConfig {
+    /// Address and port together, where there is a port.
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.port.map(|port| SocketAddr::new(self.bind, port))
+    }
 }
 
 impl Default for ServerConfig {
@@ -53,6 +110,8 @@ impl Default for ServerConfig {
             public_urls: Vec::new(),
             origins: Vec::new(),
             trusted_proxies: Vec::new(),
+            tls: TlsConfig::default(),
+            internal: InternalConfig::default(),
         }
     }
 }
