@@ -71,6 +71,10 @@ install_packages() {
     has node || missing+=(nodejs)
     has npm || missing+=(npm)
     has faketime || missing+=(faketime)
+    has openssl || missing+=(openssl)
+    has systemd-analyze || missing+=(systemd)
+    [[ -x /usr/sbin/nginx ]] || missing+=(nginx-light)
+    has caddy || missing+=(caddy)
     missing+=("$@")
     if ((${#missing[@]} == 0)); then
         echo "everything is there"
