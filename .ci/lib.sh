@@ -70,6 +70,8 @@ install_packages() {
     python3 -c 'import ensurepip' 2>/dev/null || missing+=(python3 python3-venv)
     has node || missing+=(nodejs)
     has npm || missing+=(npm)
+    has chromium || missing+=(chromium)
+    has chromedriver || missing+=(chromium-driver)
     has faketime || missing+=(faketime)
     missing+=("$@")
     if ((${#missing[@]} == 0)); then
