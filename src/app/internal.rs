@@ -1,6 +1,6 @@
 //! The second listener, `server.internal`: plain HTTP for what operators ask.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 
 use super::StartError;
 use super::listen::listener;
@@ -13,8 +13,11 @@ use crate::http::services::InternalListener;
 /// [`StartError::Bind`] for an address that cannot be listened on.
 pub fn bind(config: &Config) -> Result<Option<(TcpListener, InternalListener)>, StartError> {
     let Some(address) = config.server.internal.address() else { return Ok(None) };
-    let socket = listener(address, config.heartbeat.tcp_user_timeout)
-        .map_err(|error| StartError::Bind { setting: "server.internal", address, error })?;
-    let address: SocketAddr = socket.local_addr()?;
+    let socket = listener(address, config.heartbeat.tcp_user_timeout).map_err(|error| StartError::Bind {
+        setting: "server.internal",
+        address,
+        error,
+    })?;
+    let address = socket.local_addr()?;
     Ok(Some((socket, InternalListener { address, exclusive: config.server.internal.exclusive })))
 }

@@ -28,7 +28,8 @@ use crate::metrics::Metrics;
 use crate::transport::tls::bound;
 
 /// What a client that speaks plain HTTP is answered.
-const NOT_TLS: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: 47\r\nConnection: close\r\n\r\n\
+const NOT_TLS: &[u8] =
+    b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: 47\r\nConnection: close\r\n\r\n\
     This port speaks TLS; use https:// or wss://.\r\n";
 /// What of such a client's request is read, so that the end of the connection does not overtake the answer.
 const DISCARD_BYTES: usize = 16 * 1024;
@@ -221,10 +222,14 @@ impl Handshakes {
 }
 
 async fn answer_plain_http(mut tcp: TcpStream) -> io::Result<()> {
-    let mut request = [0; DISCARD_BYTES];
-    tcp.try_read(&mut request)?;
+    discard(&tcp)?;
     tcp.write_all(NOT_TLS).await?;
     tcp.shutdown().await
+}
+
+/// Not in the function above, whose future would have the room for it as long as it lives.
+fn discard(tcp: &TcpStream) -> io::Result<usize> {
+    tcp.try_read(&mut [0; DISCARD_BYTES])
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde_json::json;
 use tokio::time::timeout;
 
-use super::Services;
+use super::{Entrance, Services};
 use crate::user::UserData;
 
 /// How long the store may take to answer.
@@ -32,7 +32,9 @@ pub(super) async fn ready<U: UserData>(services: Arc<Services<U>>, request: Http
     let mut response = if ready { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
     let client = services.client_of(&request);
     // Nor a page whose name was made to mean this machine (DNS rebinding).
-    match services.may_read(&client) && services.origins.check_host(request.headers()).is_ok() {
+    match services.may_read(Entrance::of(&request), &client)
+        && services.origins_of(Entrance::of(&request)).check_host(request.headers()).is_ok()
+    {
         true => response.json(json!({ "ready": ready, "draining": draining, "store": store })),
         false => response.json(json!({ "ready": ready })),
     }

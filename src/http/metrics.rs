@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use actix_web::{HttpRequest, HttpResponse};
 
-use super::{Problem, Services};
+use super::{Entrance, Problem, Services};
 use crate::auth::Credential;
 use crate::user::UserData;
 
@@ -15,8 +15,8 @@ pub(super) async fn metrics<U: UserData>(
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
     let client = services.client_of(&request);
-    services.origins.check_host(request.headers())?;
-    if !services.may_read(&client) {
+    services.origins_of(Entrance::of(&request)).check_host(request.headers())?;
+    if !services.may_read(Entrance::of(&request), &client) {
         let Credential::Token(token) = Credential::of_request(request.headers(), None)? else {
             return Err(Problem::unauthorized("Metrics need a token, or a request from this machine itself."));
         };

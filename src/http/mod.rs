@@ -1,6 +1,7 @@
 //! The HTTP side: who may connect, and the routes beside the WebSocket.
 
 pub mod admission;
+mod entrance;
 mod health;
 mod login;
 mod metrics;
@@ -14,7 +15,7 @@ mod seats;
 pub mod services;
 pub mod upgrade;
 
-pub use pages::Entrance;
+pub use entrance::Entrance;
 pub use problem::Problem;
 pub use routes::Routes;
 pub use seats::{Seat, Seats, Share, Shares};

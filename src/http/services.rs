@@ -1,6 +1,6 @@
 //! What every worker needs to let connections in; made once by the composition root and shared.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,7 +13,7 @@ use tokio::runtime::Handle;
 use zeroize::Zeroizing;
 
 use super::porch::Porch;
-use super::{Problem, Seats, Shares};
+use super::{Entrance, Problem, Seats, Shares};
 use crate::auth::host::{BaseUrl, OwnNames};
 use crate::auth::origin::OriginPolicy;
 use crate::auth::peer::{ClientAddress, TrustedProxies};
@@ -34,6 +34,15 @@ use crate::users::{LoginError, StoreError, UserRecord, UserStore, Verifier};
 /// Makes the caller's user data out of what the store or a token tells.
 pub type MapUser<U> = Arc<dyn Fn(User) -> Option<U> + Send + Sync>;
 
+/// The second listener, `server.internal`.
+#[derive(Debug, Clone, Copy)]
+pub struct InternalListener {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Whether what operators ask is there alone.
+    pub exclusive: bool,
+}
+
 /// What every worker shares.
 pub struct Services<U: UserData> {
     /// The whole configuration; read it by [`config`](Services::config).
@@ -42,6 +51,10 @@ pub struct Services<U: UserData> {
     pub public_urls: Vec<BaseUrl>,
     /// Which pages may connect.
     pub origins: OriginPolicy,
+    /// The same on the internal listener, whose address may be another kind.
+    pub internal_origins: OriginPolicy,
+    /// The internal listener, where there is one.
+    pub internal: Option<InternalListener>,
     /// Whose forwarding headers are believed.
     pub proxies: TrustedProxies,
     /// Verifies and issues tokens.
@@ -95,13 +108,26 @@ impl<U: UserData> Services<U> {
         self.draining.load(Ordering::Acquire)
     }
 
-    /// The client at the other end of an ordinary request. Only a foreign listener may be under TLS.
+    /// Whether what operators ask is on the internal listener alone.
+    pub fn keeps_inside(&self) -> bool {
+        self.internal.is_some_and(|listener| listener.exclusive)
+    }
+
+    /// Which pages may send requests that come in there.
+    pub fn origins_of(&self, entrance: Entrance) -> &OriginPolicy {
+        match entrance {
+            Entrance::Main => &self.origins,
+            Entrance::Internal => &self.internal_origins,
+        }
+    }
+
+    /// The client at the other end of an ordinary request.
     pub fn client_of(&self, request: &HttpRequest) -> ClientAddress {
         self.client(request.peer_addr(), request.app_config().secure(), request.headers())
     }
 
     /// The client at the other end of a request, which came over TLS or not.
-    pub fn client(&self, peer: Option<std::net::SocketAddr>, tls: bool, headers: &HeaderMap) -> ClientAddress {
+    pub fn client(&self, peer: Option<SocketAddr>, tls: bool, headers: &HeaderMap) -> ClientAddress {
         // Without a peer address (a foreign listener may have none) nobody is taken for loopback.
         let peer = peer.map_or(IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
         ClientAddress::of_request(peer, tls, headers, &self.proxies)
@@ -208,9 +234,9 @@ impl<U: UserData> Services<U> {
         !record.demo || self.config().auth.allow_demo_users || client.is_direct_loopback()
     }
 
-    /// Whether the bearer of this request, or its origin on this machine, may see what operators see.
-    pub fn may_read(&self, client: &ClientAddress) -> bool {
-        client.is_direct_loopback()
+    /// Whether a request needs no credential to see what operators see: from this machine, or on their listener.
+    pub fn may_read(&self, entrance: Entrance, client: &ClientAddress) -> bool {
+        entrance == Entrance::Internal || client.is_direct_loopback()
     }
 
     /// How the links of a worker are bounded.
