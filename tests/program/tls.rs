@@ -159,7 +159,8 @@ fn the_internal_listener_is_named_by_the_start_and_ends_with_the_server() {
     let workplace = Workplace::demo();
     let mut server = workplace.serve(&["--set", "server.internal.port=0"]);
     let greeting = server.greeting().to_owned();
-    let line = greeting.lines().find(|line| line.trim_start().starts_with("Internal")).unwrap_or_else(|| panic!("{greeting}"));
+    let line =
+        greeting.lines().find(|line| line.trim_start().starts_with("Internal")).unwrap_or_else(|| panic!("{greeting}"));
     let inside = line.split_once("http://").unwrap().1.split(' ').next().unwrap().parse().unwrap();
     assert!(greeting.contains(&format!("http://{inside}/metrics")), "{greeting}");
     assert_eq!(http(inside, "GET /metrics", &[], "").0, 200);

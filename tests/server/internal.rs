@@ -13,13 +13,13 @@ fn alone(config: &mut Config) {
 }
 
 /// One that serves it as well.
-pub fn beside(config: &mut Config) {
+fn beside(config: &mut Config) {
     config.server.internal.port = Some(0);
     config.server.internal.exclusive = false;
 }
 
 /// Where operators reach the server.
-pub async fn address(server: &TestServer) -> SocketAddr {
+async fn address(server: &TestServer) -> SocketAddr {
     let address = server.run(|running| match running {
         Started::Own(running) => running.internal_address(),
         #[cfg(feature = "mount")]
@@ -92,7 +92,8 @@ async fn clients_connect_to_the_other_and_the_dashboard_to_this_one() {
     boss().connect().await.unwrap();
     let dashboard = || boss().path("/client/hubs/folkmoot.admin");
     dashboard().refused(404).await;
-    dashboard().at(inside).connect().await.unwrap();
+    let inside_only = dashboard().at(inside).connect().await;
+    assert!(inside_only.is_ok_and(|client| client.greeting["event"] == "connected"));
     // The role is asked for there too.
     let client = server.handshake().basic("user-1", "password-1").path("/client/hubs/folkmoot.admin");
     client.at(inside).refused(403).await;

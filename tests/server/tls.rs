@@ -6,13 +6,12 @@ use std::time::{Duration, Instant};
 
 use rustls::HandshakeKind;
 use rustls::version::{TLS12, TLS13};
-use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
 use crate::support::authority::certificate_in;
-use crate::support::{DEADLINE, Setup, Started, Stream, TestServer, basic, client_frame, handshake_of, http, text_to};
+use crate::support::{DEADLINE, Setup, Started, Stream, TestServer, basic, client_frame, handshake_of, http};
 
 const FAILURES: &str = "folkmoot_tls_handshake_failures_total";
 
@@ -76,7 +75,7 @@ async fn tls_1_1_is_refused_and_openssl_is_served() {
         String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
     };
     let old = say(&["-tls1_1"]).await;
-    assert!(old.contains("alert protocol version"), "{old}");
+    assert!(old.contains("SSL alert number") && old.contains("Cipher is (NONE)"), "{old}");
     let new = say(&["-tls1_2", "-alpn", "http/1.1"]).await;
     assert!(new.contains("ALPN protocol: http/1.1") && new.contains("Protocol  : TLSv1.2"), "{new}");
 }
@@ -250,31 +249,4 @@ async fn a_new_certificate_is_shown_to_those_who_come_and_others_stay() {
     mark.join("Sales").await;
     anna.publish("Sales", "Hello").await;
     mark.expect_message("Sales", "Hello").await;
-}
-
-#[tokio::test]
-async fn members_under_tls_and_in_plain_text_are_in_the_same_groups() {
-    let setup = Setup::new()
-        .under_tls()
-        .user_with_roles("boss", &["folkmoot.admin", "webpubsub.joinLeaveGroup", "webpubsub.sendToGroup"]);
-    let server = setup.config(crate::internal::beside).start().await;
-    let inside = crate::internal::address(&server).await;
-    let boss = || server.handshake().basic("boss", crate::support::PASSWORD).path("/client/hubs/folkmoot.admin");
-    let (mut under_tls, mut plain) = (boss().connect().await.unwrap(), boss().at(inside).connect().await.unwrap());
-    for client in [&mut under_tls, &mut plain] {
-        client.join("notes").await;
-    }
-    under_tls.send_json(text_to("notes", "from TLS")).await;
-    plain.ask_ok(text_to("notes", "from plain text")).await;
-    for client in [&mut under_tls, &mut plain] {
-        let mut heard = Vec::new();
-        while heard.len() < 2 {
-            let frame = client.next_json().await;
-            if frame["group"] == "notes" {
-                heard.push(frame["data"].clone());
-            }
-        }
-        heard.sort_by_key(ToString::to_string);
-        assert_eq!(heard, [json!("from TLS"), json!("from plain text")]);
-    }
 }
