@@ -1,7 +1,7 @@
 //! The HTTP side: who may connect, and the routes beside the WebSocket.
 
 pub mod admission;
-mod health;
+pub mod health;
 mod login;
 mod metrics;
 #[cfg(feature = "mount")]
