@@ -8,7 +8,7 @@ use serde_json::json;
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
-use super::Services;
+use super::{Services, access};
 use crate::user::UserData;
 
 /// How long the store may take to answer.
@@ -47,15 +47,13 @@ pub(super) async fn health() -> HttpResponse {
     HttpResponse::Ok().content_type("text/plain").body("ok\n")
 }
 
-/// `GET /ready`: 200 when connections are welcome, 503 when not. Operators on this machine also learn why.
+/// `GET /ready`: 200 when connections are welcome, 503 when not. Operators also learn why.
 pub(super) async fn ready<U: UserData>(services: Arc<Services<U>>, request: HttpRequest) -> HttpResponse {
     let draining = services.is_draining();
     let store = services.readiness.of_store(&services).await;
     let ready = store.is_ok() && !draining;
     let mut response = if ready { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
-    let client = services.client_of(&request);
-    // Nor a page whose name was made to mean this machine (DNS rebinding).
-    if !services.may_read(&client) || services.origins.check_host(request.headers()).is_err() {
+    if access::check_read(&services, &request).await.is_err() {
         return response.json(json!({ "ready": ready }));
     }
     let mut details = json!({ "ready": ready, "draining": draining, "store": store.is_ok() });

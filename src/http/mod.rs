@@ -1,6 +1,8 @@
 //! The HTTP side: who may connect, and the routes beside the WebSocket.
 
+pub mod access;
 pub mod admission;
+mod api;
 pub mod health;
 mod login;
 mod metrics;
