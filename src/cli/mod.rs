@@ -1,9 +1,13 @@
 //! The command line: what can be asked for, and the status the program ends with. One file per command.
 
 mod bench;
+mod completions;
 mod config;
 mod logging;
+mod place;
 mod serve;
+mod text;
+mod token;
 mod user;
 
 use std::fmt;
@@ -56,8 +60,12 @@ enum Command {
     Config(config::ConfigCommand),
     /// Add, show and change users of the store
     User(user::UserArgs),
+    /// Make tokens, look at them, and tell what an SDK connects with
+    Token(token::TokenArgs),
     /// Measure a server: deliveries, connects, memory
     Bench(bench::BenchArgs),
+    /// Print what makes a shell complete the arguments of folkmoot
+    Completions(completions::CompletionsArgs),
 }
 
 // Options of every command, accepted before and after its name; see `command()`. Not a `///` comment, which clap would show
@@ -124,6 +132,12 @@ impl From<ConfigErrors> for Failure {
     }
 }
 
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        anyhow::Error::from(error).into()
+    }
+}
+
 impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Self {
         // With its causes, in one line.
@@ -152,6 +166,20 @@ fn read(matches: &ArgMatches) -> Result<(Cli, Settings), clap::Error> {
     Ok((Cli::from_arg_matches(matches)?, settings))
 }
 
+/// What a command ended with, when nobody reads what it prints any more: `folkmoot user list | head` is no mistake.
+fn unless_nobody_reads(done: anyhow::Result<()>) -> anyhow::Result<()> {
+    let nobody_reads = |error: &anyhow::Error| {
+        error
+            .chain()
+            .filter_map(|cause| cause.downcast_ref::<io::Error>())
+            .any(|e| e.kind() == io::ErrorKind::BrokenPipe)
+    };
+    match done {
+        Err(error) if nobody_reads(&error) => Ok(()),
+        done => done,
+    }
+}
+
 /// Runs the program with the arguments and the environment of the process.
 pub fn main() -> ExitCode {
     let (cli, settings) = read(&command().get_matches()).unwrap_or_else(|error| error.exit());
@@ -178,6 +206,8 @@ fn run(command: Command, settings: Settings) -> Result<(), Failure> {
         }
         Command::Config(command) => config::run(&command, settings),
         Command::Bench(args) => bench::run(&args),
+        Command::Completions(args) => Ok(completions::run(&args)?),
+        Command::Token(args) => Ok(token::run(args, &settings.load()?.config)?),
         Command::User(args) => Ok(user::run(args, &settings.load()?.config)?),
     }
 }

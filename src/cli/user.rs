@@ -161,13 +161,7 @@ fn object(text: &str) -> Result<Map<String, Value>, String> {
 /// password is too short.
 pub fn run(args: UserArgs, config: &Config) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    match runtime.block_on(execute(args.command, config)) {
-        // `folkmoot user list | head` is nobody's mistake.
-        Err(error) if error.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe) => {
-            Ok(())
-        }
-        done => done,
-    }
+    super::unless_nobody_reads(runtime.block_on(execute(args.command, config)))
 }
 
 async fn execute(command: UserCommand, config: &Config) -> anyhow::Result<()> {

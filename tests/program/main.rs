@@ -9,4 +9,5 @@ mod process;
 mod secrets;
 mod shutdown;
 mod start;
+mod token;
 mod users;
