@@ -21,6 +21,8 @@ use crate::config::{Config, ConfigErrors, Loaded};
 
 /// Status for a wrong configuration: `EX_CONFIG` of sysexits.h, which service managers can be told not to retry.
 const EXIT_CONFIG: u8 = 78;
+/// Status for a file to import that has mistakes: `EX_DATAERR` of sysexits.h.
+const EXIT_DATA: u8 = 65;
 /// Status for everything else that goes wrong.
 const EXIT_FAILURE: u8 = 1;
 
@@ -36,6 +38,7 @@ Exit status:
   0   the command succeeded, or the server was stopped by a signal
   1   something failed; one sentence on standard error says what
   2   the arguments were wrong
+  65  the file of `folkmoot user import` has mistakes; nothing was imported
   70  the server ended itself because a part of it was broken; start it again
   78  the configuration was wrong; every mistake is on standard error with its place";
 
@@ -208,7 +211,7 @@ fn run(command: Command, settings: Settings) -> Result<(), Failure> {
         Command::Bench(args) => bench::run(&args),
         Command::Completions(args) => Ok(completions::run(&args)?),
         Command::Token(args) => Ok(token::run(args, &settings.load()?.config)?),
-        Command::User(args) => Ok(user::run(args, &settings.load()?.config)?),
+        Command::User(args) => user::run(args, &settings.load()?.config),
     }
 }
 

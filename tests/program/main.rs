@@ -5,6 +5,7 @@
 mod bench;
 mod client;
 mod configuration;
+mod import;
 mod process;
 mod secrets;
 mod shutdown;

@@ -88,8 +88,9 @@ fn a_good_token_is_told_with_all_that_it_says() {
 
 #[test]
 fn a_token_that_would_be_refused_is_status_1_with_the_reason() {
-    let workplace = Workplace::with_config("auth: { clock_skew: 0s }\nhubs: { default: chat, allow_undeclared: false }\n")
-        .env("FOLKMOOT__AUTH__ACCESS_KEYS", &"k".repeat(40));
+    let workplace =
+        Workplace::with_config("auth: { clock_skew: 0s }\nhubs: { default: chat, allow_undeclared: false }\n")
+            .env("FOLKMOOT__AUTH__ACCESS_KEYS", &"k".repeat(40));
     let foreign = Workplace::empty().env("FOLKMOOT__AUTH__ACCESS_KEYS", &"f".repeat(40));
     let new = |more: &[&str]| line(&workplace, &[&["token", "new"], more].concat());
     let short = new(&["--expires", "1s"]);
