@@ -2,6 +2,7 @@
 #![cfg(feature = "sqlite")]
 
 mod announcements;
+mod api_tokens;
 mod authentication;
 mod framing;
 mod groups;
@@ -19,6 +20,7 @@ mod mount;
 mod operations;
 mod order;
 mod origins;
+mod pages;
 mod permissions;
 mod porch;
 mod questions;
