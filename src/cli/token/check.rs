@@ -203,7 +203,7 @@ fn verify(token: &str, tokens: &Tokens, audience: Option<&Audience>, config: &Co
     let names = OwnNames { host: Some(&base.host), public_urls: std::slice::from_ref(base) };
     match purpose {
         Purpose::Client(hub) => tokens.verify_client(token, hub, config.hubs.hub(hub).masks, names, now).map(drop),
-        Purpose::Refresh => tokens.verify_request(token, "/auth/token", names, now).map(drop),
+        Purpose::Refresh => tokens.verify_refresh(token, names, now).map(drop),
         Purpose::Request { path } => tokens.verify_request(token, path, names, now).map(drop),
     }
 }
