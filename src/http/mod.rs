@@ -1,8 +1,10 @@
 //! The HTTP side: who may connect, and the routes beside the WebSocket.
 
+pub mod access;
 pub mod admission;
+mod api;
 mod entrance;
-mod health;
+pub mod health;
 mod login;
 mod metrics;
 #[cfg(feature = "mount")]

@@ -12,6 +12,7 @@ use arc_swap::{ArcSwap, Guard};
 use tokio::runtime::Handle;
 use zeroize::Zeroizing;
 
+use super::health::Readiness;
 use super::porch::Porch;
 use super::{Entrance, Problem, Seats, Shares};
 use crate::auth::host::{BaseUrl, OwnNames};
@@ -19,17 +20,18 @@ use crate::auth::origin::OriginPolicy;
 use crate::auth::peer::{ClientAddress, TrustedProxies};
 use crate::auth::throttle::{LoginThrottle, Verdict};
 use crate::auth::token::Tokens;
-use crate::config::Config;
+use crate::config::{Config, Origins};
 use crate::groups::{Fanouts, Hubs};
 use crate::hooks::HookCalls;
 use crate::ids::{HubName, UserId};
 use crate::metrics::{Limit, Metrics};
+use crate::monitor::Monitor;
 use crate::outbound::{LinkSettings, OutboundLimits};
 use crate::protocol::json::ParseOptions;
 use crate::session::{InboundRates, SessionSettings};
 use crate::transport::decoder::DecoderLimits;
 use crate::user::{User, UserData};
-use crate::users::{LoginError, StoreError, UserRecord, UserStore, Verifier};
+use crate::users::{LoginError, StoreError, StoredUser, UserRecord, UserStore, Verifier};
 
 /// Makes the caller's user data out of what the store or a token tells.
 pub type MapUser<U> = Arc<dyn Fn(User) -> Option<U> + Send + Sync>;
@@ -79,6 +81,8 @@ pub struct Services<U: UserData> {
     pub seats: Arc<Seats>,
     /// Places for the connections of each user.
     pub user_shares: Arc<Shares<UserId>>,
+    /// The same of those who watch the server: they are nobody whom they watch.
+    pub watcher_shares: Arc<Shares<UserId>>,
     /// Places for the connections of each address.
     pub address_shares: Arc<Shares<IpAddr>>,
     /// Where connections wait that are no WebSockets.
@@ -89,6 +93,12 @@ pub struct Services<U: UserData> {
     pub draining: AtomicBool,
     /// Where what happens is counted.
     pub metrics: Metrics,
+    /// What is known of the server's last minutes, and who looks at it.
+    pub monitor: Arc<Monitor>,
+    /// Whether the store was reachable a moment ago.
+    pub readiness: Readiness,
+    /// Where the keys of the configuration come from.
+    pub config_origins: ArcSwap<Origins>,
 }
 
 impl<U: UserData> Services<U> {
@@ -136,6 +146,19 @@ impl<U: UserData> Services<U> {
     /// The names under which this request may mean this server.
     pub fn own_names<'a>(&'a self, client: &'a ClientAddress) -> OwnNames<'a> {
         OwnNames { host: client.host(), public_urls: &self.public_urls }
+    }
+
+    /// How this server is to be called in answers: its own first name where it has one, else the name that the request
+    /// used.
+    ///
+    /// # Errors
+    /// 400 for a request without a valid `Host`.
+    pub fn base_url(&self, client: &ClientAddress) -> Result<BaseUrl, Problem> {
+        if let Some(url) = self.public_urls.first() {
+            return Ok(url.clone());
+        }
+        let host = client.host().cloned().ok_or_else(|| Problem::bad_request("The request has no valid Host."))?;
+        Ok(BaseUrl::of_host(client.is_secure(), host))
     }
 
     /// Checks a login and its password against the store.
@@ -212,6 +235,14 @@ impl<U: UserData> Services<U> {
     /// # Errors
     /// A [`Problem`] for the client: 401 for one who is unknown or disabled.
     pub async fn store_user(self: &Arc<Self>, login: UserId, client: &ClientAddress) -> Result<UserRecord, Problem> {
+        self.stored_user(login, client).await.map(|user| user.record)
+    }
+
+    /// The same with the hash of the password.
+    ///
+    /// # Errors
+    /// As for [`store_user`](Services::store_user).
+    pub async fn stored_user(self: &Arc<Self>, login: UserId, client: &ClientAddress) -> Result<StoredUser, Problem> {
         let denied = || {
             self.metrics.auth_failures.increment(1);
             Problem::unauthorized("The token's user may not log in.")
@@ -220,7 +251,7 @@ impl<U: UserData> Services<U> {
         let found = self.home.spawn(async move { store.find(&login).await }).await;
         let found = found.unwrap_or_else(|_| Err(StoreError::Unavailable("the query was given up".into())));
         match found {
-            Ok(Some(user)) if !user.record.disabled && self.demo_may(&user.record, client) => Ok(user.record),
+            Ok(Some(user)) if !user.record.disabled && self.demo_may(&user.record, client) => Ok(user),
             Ok(_) => Err(denied()),
             Err(error) => {
                 log::warn!(error:%; "the user store does not answer");
@@ -234,28 +265,23 @@ impl<U: UserData> Services<U> {
         !record.demo || self.config().auth.allow_demo_users || client.is_direct_loopback()
     }
 
-    /// Whether a request needs no credential to see what operators see: from this machine, or on their listener.
-    pub fn may_read(&self, entrance: Entrance, client: &ClientAddress) -> bool {
-        entrance == Entrance::Internal || client.is_direct_loopback()
-    }
-
-    /// How the links of a worker are bounded.
-    pub fn link_settings(&self) -> Rc<LinkSettings> {
+    /// How the links of a worker are bounded, and where is counted what happens on them.
+    pub fn link_settings(&self, metrics: &Metrics) -> Rc<LinkSettings> {
         let config = self.config();
         let limits = &config.limits;
         Rc::new(LinkSettings {
             limits: OutboundLimits { bytes: limits.outbound_bytes, messages: limits.outbound_messages },
             write_timeout: limits.write_timeout,
             requests_in_flight: u32::try_from(limits.requests_in_flight).unwrap_or(u32::MAX),
-            metrics: self.metrics.clone(),
+            metrics: metrics.clone(),
         })
     }
 
     /// What the sessions of a worker share, in hubs with masks and in hubs without.
-    pub fn session_settings(&self, masks: bool) -> Rc<SessionSettings<U>> {
+    pub fn session_settings(&self, masks: bool) -> SessionSettings<U> {
         let config = self.config();
         let limits = &config.limits;
-        Rc::new(SessionSettings {
+        SessionSettings {
             parse: ParseOptions { masks, max_json_depth: limits.json_depth },
             decoder: DecoderLimits {
                 max_frame_bytes: limits.max_frame_bytes,
@@ -268,7 +294,12 @@ impl<U: UserData> Services<U> {
             },
             hooks: self.hooks.clone(),
             metrics: self.metrics.clone(),
-        })
+        }
+    }
+
+    /// What the sessions of those share who watch the server: no hook hears them, and they count nowhere.
+    pub fn watching_settings(&self) -> SessionSettings<U> {
+        SessionSettings { hooks: None, metrics: self.monitor.aside().clone(), ..self.session_settings(true) }
     }
 
     /// The hub that a path leads to, or `None` where it leads elsewhere.

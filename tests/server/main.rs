@@ -2,6 +2,7 @@
 #![cfg(feature = "sqlite")]
 
 mod announcements;
+mod api_tokens;
 mod authentication;
 mod framing;
 mod groups;
@@ -16,6 +17,8 @@ mod logins;
 mod many_groups;
 mod masks;
 mod messages;
+mod metrics;
+mod monitor;
 mod mount;
 mod operations;
 mod order;
@@ -26,6 +29,7 @@ mod porch;
 mod questions;
 mod questions_cost;
 mod rates;
+mod readiness;
 mod raw_clients;
 mod reference;
 mod seats;

@@ -183,7 +183,7 @@ fn guarded<U: UserData>(
     request: &HttpRequest,
     answer: impl FnOnce() -> HttpResponse,
 ) -> HttpResponse {
-    let mut response = match services.origins.check_host(request.headers()) {
+    let mut response = match services.origins_of(Entrance::of(request)).check_host(request.headers()) {
         Ok(()) => answer(),
         Err(error) => Problem::from(error).error_response(),
     };
