@@ -23,6 +23,7 @@ impl<U: UserData> Server<U> {
     /// An `App` given to [`Server::app`] is not used. `server.bind` is not bound, but should say where your server
     /// listens: while it is a loopback address, which is the default, requests whose `Host` is neither `localhost` nor
     /// one of `server.public_urls` are refused, so that no web page reaches the server by a name of its own.
+    /// `server.tls` and `server.internal` are not looked at: listeners are your `HttpServer`'s.
     ///
     /// # Errors
     /// [`StartError`], in a sentence for the operator.
