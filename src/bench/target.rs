@@ -57,7 +57,9 @@ impl Target {
         match url.scheme() {
             "ws" | "http" => {}
             "wss" | "https" => {
-                return Err(wrong("the generator speaks no TLS, which would cost it more than the server; measure a server without it"));
+                return Err(wrong(
+                    "the generator speaks no TLS, which would cost it more than the server; measure a server without it",
+                ));
             }
             _ => return Err(wrong("it has to begin with ws:// or http://")),
         }

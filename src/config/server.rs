@@ -80,6 +80,7 @@ pub struct InternalConfig {
     /// The TCP port; 0 takes any free one, which the start prints. Without a port there is no such listener.
     ///
     /// Default none; `FOLKMOOT__SERVER__INTERNAL__PORT`.
+    #[serde(deserialize_with = "port")]
     pub port: Option<u16>,
     /// Whether `/metrics`, `/admin`, `/api` and the dashboard's WebSocket are on this listener alone: whoever has one
     /// means to keep them from everybody else.
@@ -123,6 +124,22 @@ impl ServerConfig {
     }
 }
 
+/// A port, which a variable or a flag gives as a text: the default, none, does not tell them what is wanted.
+fn port<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u16>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "expected a port, a whole number up to 65535")]
+    enum Port {
+        Number(u16),
+        Text(String),
+    }
+    let wrong = |_| serde::de::Error::custom("expected a port, a whole number up to 65535");
+    match Option::deserialize(deserializer)? {
+        None => Ok(None),
+        Some(Port::Number(port)) => Ok(Some(port)),
+        Some(Port::Text(text)) => text.parse().map(Some).map_err(wrong),
+    }
+}
+
 /// Networks as `10.0.0.0/8`; a plain address is a network of one.
 fn networks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<IpNet>, D::Error> {
     let parse = |text: &String| {
@@ -130,4 +147,37 @@ fn networks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<IpNet>, D:
         network.map_err(|_| serde::de::Error::custom(format!("'{text}' is no network such as 10.0.0.0/8 or fd00::/8")))
     };
     Vec::<String>::deserialize(deserializer)?.iter().map(parse).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::{Config, ConfigErrors, from_layers};
+    use crate::user::User;
+
+    fn read(file: &str, flags: &[String]) -> Result<Config, ConfigErrors> {
+        from_layers::<User>(Some(("config.yaml", file)), [], flags).map(|(config, _)| config)
+    }
+
+    #[test]
+    fn the_internal_port_is_a_number_wherever_it_stands_or_none() {
+        let port = |file, flag: &str| read(file, &[flag.to_owned()]).map(|config| config.server.internal.port);
+        let file = "server: { internal: { port: 9090 } }";
+        assert_eq!(port(file, "server.port=80"), Ok(Some(9090)));
+        assert_eq!(port(file, "server.internal.port=9091"), Ok(Some(9091)));
+        assert_eq!(port(file, "server.internal.port=null"), Ok(None));
+        for wrong in ["server.internal.port=70000", "server.internal.port=x", "server.internal.port=-1"] {
+            let error = port(file, wrong).unwrap_err().to_string();
+            assert!(error.contains("expected a port"), "{error}");
+        }
+        let same = read("server: { port: 9090, internal: { port: 9090 } }", &[]).unwrap_err().to_string();
+        assert!(same.contains("must be another port than server.port"), "{same}");
+    }
+
+    #[test]
+    fn a_certificate_needs_its_key_and_a_key_its_certificate() {
+        for (file, wanted) in [("cert", "server.tls.key"), ("key", "server.tls.cert")] {
+            let error = read(&format!("server: {{ tls: {{ {file}: a.pem }} }}"), &[]).unwrap_err();
+            assert!(error.to_string().contains(&format!("'{wanted}': ")), "{error}");
+        }
+    }
 }
