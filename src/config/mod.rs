@@ -15,6 +15,7 @@ mod listing;
 mod load;
 mod log;
 mod overlay;
+mod pages;
 mod schema;
 mod secret;
 mod server;
@@ -42,9 +43,12 @@ pub(crate) use self::load::from_layers;
 pub use self::load::{DEFAULT_FILE, Loaded};
 pub use self::log::LogConfig;
 pub use self::overlay::Origins;
+pub use self::pages::{PagesConfig, ServePage};
 pub use self::secret::{AccessKey, AccessKeyError, DatabaseUrl, DatabaseUrlError};
 pub use self::server::ServerConfig;
 pub use self::shutdown::ShutdownConfig;
+#[cfg(feature = "cli")]
+pub(crate) use self::units::parse_duration;
 pub use self::users::UsersConfig;
 pub use crate::outbound::SlowConsumers;
 
@@ -85,6 +89,8 @@ pub struct Config {
     pub hooks: HooksConfig,
     /// How long a shutdown takes.
     pub shutdown: ShutdownConfig,
+    /// Which pages are served.
+    pub pages: PagesConfig,
     /// How much is logged.
     pub log: LogConfig,
 }
@@ -102,6 +108,7 @@ impl Default for Config {
             heartbeat: HeartbeatConfig::default(),
             hooks: HooksConfig::default(),
             shutdown: ShutdownConfig::default(),
+            pages: PagesConfig::default(),
             log: LogConfig::default(),
         }
     }
