@@ -2,6 +2,8 @@
 
 pub mod access;
 pub mod admission;
+pub(crate) mod api;
+mod cors;
 mod health;
 mod login;
 mod metrics;

@@ -14,6 +14,7 @@ use crate::groups::messages::{
     Broadcast, BroadcastTo, Close, Connect, Count, Counted, Disconnect, Groups, GroupsPage, Join, Leave, Listen,
     Members, MembersPage, Reached, Refusal, Send,
 };
+use crate::groups::operate::wall_clock;
 use crate::ids::{GroupName, Target, UserId};
 use crate::protocol::Data;
 use crate::user::UserData;
@@ -32,7 +33,9 @@ impl<U: UserData> Handler<Connect<U>> for GroupRegistry<U> {
         }
         self.workers[worker] = Some(fanout);
         let id = connection.id;
-        self.membership.connect(Entry::new(connection.clone(), permissions, place));
+        let mut entry = Entry::new(connection.clone(), permissions, place);
+        entry.connected_at = wall_clock();
+        self.membership.connect(entry);
 
         // First all memberships, then the greeting that names them, then what they cause.
         let mut changes = Vec::new();
@@ -129,6 +132,7 @@ impl<U: UserData> Handler<Announce> for GroupRegistry<U> {
             mask: None,
             from: None,
             except: None,
+            excluded: Vec::new(),
             content: Data::text(announce.text).into(),
             announcement: Some(announce.announcement),
             permit: Some(announce.permit),
