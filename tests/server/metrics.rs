@@ -139,6 +139,8 @@ async fn a_delivery_is_observed_once_for_each_message_and_worker(setup: Setup) {
 
 async fn what_waits_for_one_connection_is_told_until_a_minute_later(setup: Setup) {
     let setup = setup.config(|config| {
+        config.limits.max_frame_bytes = 1 << 18;
+        config.limits.max_message_bytes = 1 << 18;
         config.limits.outbound_bytes = 1 << 20;
         config.limits.bytes_per_second = 1 << 34;
         config.limits.messages_per_second = 1 << 20;
@@ -206,7 +208,10 @@ impl Hooks<User> for Hesitant {
 async fn what_hooks_have_not_been_told_is_counted_and_so_are_their_failures() {
     let may_go_on = Arc::new(Semaphore::new(0));
     let hesitant = Hesitant(may_go_on.clone());
-    let setup = Setup::new().config(|config| config.hooks.timeout = Duration::from_secs(60));
+    let setup = Setup::new().config(|config| {
+        config.limits.handshake_timeout = Duration::from_secs(60);
+        config.hooks.timeout = Duration::from_secs(60);
+    });
     let server = setup.start_with(|config| Server::new(config).hooks(hesitant)).await;
     let mut mark = server.demo(1).await;
     for group in ["a", "b", "c"] {

@@ -182,6 +182,7 @@ async fn a_watcher_can_do_nothing_else_and_is_not_among_what_is_watched(setup: S
 
 async fn what_happens_too_often_is_counted_instead_of_told(setup: Setup) {
     const JOINS: u64 = 700;
+    let setup = setup.config(|config| config.limits.groups_per_connection = 1000);
     let server = with_operators(setup).start().await;
     let mut watcher = watch(&server, "root").await;
     let mut mark = server.demo(2).await;
