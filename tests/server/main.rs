@@ -16,6 +16,8 @@ mod logins;
 mod many_groups;
 mod masks;
 mod messages;
+mod metrics;
+mod monitor;
 mod mount;
 mod operations;
 mod order;
