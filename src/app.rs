@@ -7,6 +7,8 @@ mod internal;
 mod listen;
 #[cfg(feature = "mount")]
 mod mount;
+mod opening;
+mod reload;
 mod revision;
 mod tls;
 
@@ -29,25 +31,19 @@ use self::descriptors::Budget;
 use self::listen::{Listen, Listener, default_app, listen_with, listener};
 #[cfg(feature = "mount")]
 pub use self::mount::Mount;
+use self::opening::{HubOpener, hub_rules};
+pub use self::reload::ReloadError;
+use self::reload::Reloader;
 pub use self::tls::CertificateError;
 use self::tls::{Certificates, Handshakes};
-use crate::auth::access_keys::{AccessKeyError, AccessKeys};
-use crate::auth::host::{BaseUrl, HostError};
-use crate::auth::origin::OriginPolicy;
-use crate::auth::peer::{TrustedProxies, TrustedProxyError};
 use crate::auth::throttle::{FailureLimit, LoginThrottle, ThrottleLimits};
-use crate::auth::token::Tokens;
-use crate::config::{Config, ConfigErrors, FailuresConfig, HubConfig, Origins};
-use crate::groups::inner::{ListenAsOwn, Watch};
-use crate::groups::{
-    EnterError, Fanouts, HeartbeatSettings, Hub, HubRules, Hubs, Lease, MembershipLimits, OpenHub, RegistrySettings,
-};
-use crate::hooks::announcements::Announcer;
-use crate::hooks::{AnyHooks, HookCalls, HookRunner, HookSettings, HookThreads, Hooks};
+use crate::config::{Changed, Config, ConfigErrors, FailuresConfig, Origins};
+use crate::groups::{EnterError, Fanouts, HeartbeatSettings, Hubs, Lease};
+use crate::hooks::{AnyHooks, HookCalls, HookSettings, HookThreads, Hooks};
 use crate::http::health::Readiness;
 use crate::http::porch::Porch;
 use crate::http::services::InternalListener;
-use crate::http::{Entrance, Routes, Seats, Services, Shares};
+use crate::http::{Entrance, Live, LiveError, Routes, Seats, Services, Shares};
 use crate::ids::{HubName, UserId};
 use crate::metrics::{Limit, Metrics};
 use crate::monitor::{self, Monitor, Surroundings};
@@ -79,15 +75,9 @@ pub enum StartError {
     /// The user store cannot be opened.
     #[error("the user store cannot be opened: {0}")]
     Store(#[from] StoreError),
-    /// The access keys cannot be used.
+    /// The access keys, a URL or a trusted proxy cannot be used.
     #[error(transparent)]
-    AccessKeys(#[from] AccessKeyError),
-    /// A public URL or an origin is not one.
-    #[error("server.public_urls and server.origins: {0}")]
-    Url(#[from] HostError),
-    /// A trusted proxy is not an address or network.
-    #[error("server.trusted_proxies: {0}")]
-    TrustedProxy(#[from] TrustedProxyError),
+    Settings(#[from] LiveError),
     /// The threads of the server or of the hooks could not be started.
     #[error("the server's threads cannot be started: {0}")]
     Threads(#[from] io::Error),
@@ -259,7 +249,7 @@ impl<U: UserData> Server<U> {
         let budget = self.provide_descriptors(workers);
         let inside_app = default_app(self.routes.of(Entrance::Internal));
         let addresses = Addresses { main: address, internal: inside.as_ref().map(|(_, listener)| *listener) };
-        let (services, hook_threads) = self.build(addresses, &budget).await?;
+        let Built { services, hook_threads, opener } = self.build(addresses, &budget).await?;
         let mut listeners = vec![socket.try_clone()?];
         let requests = (budget.requests / workers).clamp(1, MOST_REQUESTS);
         let builder = actix_server::Server::build()
@@ -277,7 +267,8 @@ impl<U: UserData> Server<U> {
         let server = builder.run();
         let handle = server.handle();
         actix_rt::spawn(server);
-        Ok(Running { services, address, handle: Some(handle), listeners, certificates, hook_threads })
+        let reloader = Reloader::new(services.clone(), opener, address, workers);
+        Ok(Running { services, address, handle: Some(handle), listeners, certificates, hook_threads, reloader })
     }
 
     /// Has the process open as many files as the server needs, as far as it may.
@@ -286,26 +277,18 @@ impl<U: UserData> Server<U> {
     }
 
     /// Builds everything but the listeners; `addresses` are where requests will come in.
-    async fn build(self, addresses: Addresses, budget: &Budget) -> Result<(Arc<Services<U>>, HookThreads), StartError> {
+    async fn build(self, addresses: Addresses, budget: &Budget) -> Result<Built<U>, StartError> {
         let Server { config, hooks, users, map_user, routes, listen: _, origins: config_origins } = self;
         config.validate_for::<U>()?;
         let metrics = Metrics::new();
         let monitor = Monitor::new(metrics.clone());
-        let keys: Vec<&str> = config.auth.access_keys.iter().map(|key| key.expose()).collect();
-        let tokens = Tokens::new(&AccessKeys::load_or_generate(&keys, &config.data_dir)?, config.auth.clock_skew);
+        let internal = addresses.internal.map(|listener| listener.address);
+        let live = Arc::new(ArcSwap::from_pointee(Live::new(config.clone(), addresses.main, internal)?));
         let store = match users {
             Users::Configured => Some(open_store(&config).await?),
             Users::Given(store) => Some(store),
             Users::Nowhere => None,
         };
-        let public_urls = config.server.public_urls.iter().map(|url| BaseUrl::parse(url.as_str()));
-        let public_urls = public_urls.collect::<Result<Vec<_>, HostError>>()?;
-        let origins_on =
-            |address: SocketAddr| OriginPolicy::new(&config.server.origins, &public_urls, address.ip().is_loopback());
-        let origins = origins_on(addresses.main)?;
-        let internal_origins = origins_on(addresses.internal.map_or(addresses.main, |listener| listener.address))?;
-        let proxies: Vec<String> = config.server.trusted_proxies.iter().map(ToString::to_string).collect();
-
         let limits = &config.limits;
         let hook_threads = HookThreads::default();
         let hook_settings = HookSettings {
@@ -324,14 +307,10 @@ impl<U: UserData> Server<U> {
             ping_interval: config.heartbeat.ping_interval,
             pong_timeout: config.heartbeat.pong_timeout,
         };
+        let opener = HubOpener::new(live.clone(), calls.clone(), monitor.clone(), metrics.clone());
         let services = Services {
-            public_urls,
-            origins,
-            internal_origins,
             internal: addresses.internal,
-            proxies: TrustedProxies::parse(&proxies)?,
-            tokens,
-            throttle: LoginThrottle::new(throttle_limits(&config.auth.failures)),
+            throttle: ArcSwap::from_pointee(LoginThrottle::new(throttle_limits(&config.auth.failures))),
             store,
             verifier: Verifier::new(VerifierOptions {
                 parallel: config.auth.hashing.effective_concurrency(),
@@ -340,10 +319,7 @@ impl<U: UserData> Server<U> {
                 ..VerifierOptions::default()
             }),
             home: Handle::current(),
-            hubs: Hubs::new(
-                hub_rules(&config, budget),
-                hub_opener(&config, calls.clone(), monitor.clone(), metrics.clone()),
-            ),
+            hubs: Hubs::new(hub_rules(&config, budget), opener.open_by()),
             hooks: calls,
             fanouts: Fanouts::new(heartbeat, metrics.clone()),
             map_user,
@@ -358,14 +334,21 @@ impl<U: UserData> Server<U> {
             monitor,
             readiness: Readiness::default(),
             config_origins: ArcSwap::from_pointee(config_origins),
-            live: ArcSwap::from_pointee(config),
+            live,
         };
         let services = Arc::new(services);
         routes.start(services.clone());
         revision::watch(&services);
         watch(&services);
-        Ok((services, hook_threads))
+        Ok(Built { services, hook_threads, opener })
     }
+}
+
+/// The parts of a server that run before it listens.
+struct Built<U: UserData> {
+    services: Arc<Services<U>>,
+    hook_threads: HookThreads,
+    opener: Arc<HubOpener<U>>,
 }
 
 /// Where a server listens.
@@ -392,6 +375,7 @@ pub struct Running<U: UserData = User> {
     listeners: Vec<TcpListener>,
     certificates: Option<Arc<Certificates>>,
     hook_threads: HookThreads,
+    reloader: Reloader<U>,
 }
 
 impl<U: UserData> Running<U> {
@@ -417,6 +401,40 @@ impl<U: UserData> Running<U> {
     /// [`CertificateError`] for files that cannot be used; the certificate so far goes on then.
     pub fn reload_certificate(&self) -> Result<bool, CertificateError> {
         self.certificates.as_ref().map_or(Ok(false), |certificates| certificates.reload())
+    }
+
+    /// Has the server go by another configuration, all of it or, with an error, nothing of it. What cannot change while
+    /// it runs stays as it is, and is among what is returned: each key that differs, with when it counts.
+    ///
+    /// Connections and hubs stay open. `origins` tell those who ask where the keys come from
+    /// ([`Loaded::origins`](crate::config::Loaded::origins)). The certificate is
+    /// [another matter](Running::reload_certificate).
+    ///
+    /// ```
+    /// # #[actix_web::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use folkmoot::config::{Config, Origins, Takes};
+    /// use folkmoot::{Server, User};
+    ///
+    /// let mut config = Config::default();
+    /// config.server.port = 0;
+    /// # let folder = tempfile::tempdir()?;
+    /// # config.data_dir = folder.path().to_owned();
+    /// let running = Server::<User>::new(config.clone()).without_store().start().await?;
+    /// config.limits.connections_per_user = 3;
+    /// config.hooks.threads = 7;
+    /// let changes = running.reload(config, Origins::default())?;
+    /// let told: Vec<_> = changes.iter().map(|change| (change.key.as_str(), change.takes)).collect();
+    /// assert_eq!(told, [("hooks.threads", Takes::Restart), ("limits.connections_per_user", Takes::Now)]);
+    /// # running.stop().await;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`ReloadError`]: what is wrong with the configuration, or that the server is about to end.
+    pub fn reload(&self, config: Config, origins: Origins) -> Result<Vec<Changed>, ReloadError> {
+        self.reloader.reload(config, origins)
     }
 
     /// What the start has to tell about the user store, without its password.
@@ -497,58 +515,5 @@ fn throttle_limits(failures: &FailuresConfig) -> ThrottleLimits {
         slow_by: failures.login_delay,
         slow_at_most: failures.login_delay,
         entries: failures.table_entries,
-    }
-}
-
-fn hub_rules(config: &Config, budget: &Budget) -> HubRules {
-    let declared = config.hubs.declared.keys().chain([&config.hubs.default, &monitor::HUB]).cloned().collect();
-    HubRules { declared, max_undeclared: budget.undeclared_hubs }
-}
-
-/// How a hub is opened: its registry, and who listens to it.
-fn hub_opener<U: UserData>(
-    config: &Config,
-    hooks: Option<HookCalls<U>>,
-    monitor: Arc<Monitor>,
-    metrics: Metrics,
-) -> OpenHub<U> {
-    let config = config.clone();
-    Box::new(move |name| {
-        let settings = config.hubs.hub(name);
-        if name.is_reserved() {
-            // What the server tells about itself is not among what it tells, and no caller's code listens to it.
-            let metrics = monitor.aside().clone();
-            return Hub::open(registry_settings(&config, name, settings), config.fanout.window_bytes, metrics);
-        }
-        let hub = Hub::open(registry_settings(&config, name, settings), config.fanout.window_bytes, metrics.clone());
-        hub.registry().do_send(Watch(monitor.watcher().clone()));
-        if settings.announcements.enabled {
-            let announcements = settings.announcements.clone();
-            let fields = config.users.public_fields.clone();
-            let queue = config.hooks.queue;
-            let announcer = Announcer::launch(hub.clone(), announcements, fields, queue, metrics.clone());
-            hub.registry().do_send(ListenAsOwn(announcer.recipient()));
-        }
-        if let Some(hooks) = &hooks {
-            let runner = HookRunner::launch(hooks, hub.clone(), metrics.clone());
-            hub.registry().do_send(ListenAsOwn(runner.recipient()));
-        }
-        hub
-    })
-}
-
-fn registry_settings(config: &Config, name: &HubName, settings: &HubConfig) -> RegistrySettings {
-    RegistrySettings {
-        hub: name.clone(),
-        limits: MembershipLimits {
-            groups_per_connection: config.limits.groups_per_connection,
-            masks_per_connection: config.limits.masks_per_connection,
-            groups_per_hub: config.limits.groups_per_hub,
-            masks_per_hub: config.limits.masks_per_hub,
-        },
-        declared_groups: settings.declared_groups().collect(),
-        public_fields: config.users.public_fields.clone(),
-        list_page: config.limits.list_page,
-        mask_scan_per_second: config.limits.mask_scan_per_second,
     }
 }

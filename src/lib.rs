@@ -159,13 +159,13 @@ pub mod users;
 
 #[cfg(feature = "mount")]
 pub use app::Mount;
-pub use app::{CertificateError, Running, Server, StartError};
+pub use app::{CertificateError, ReloadError, Running, Server, StartError};
 pub use auth::permissions::{HubRole, Permissions, Role, RoleError};
 pub use error::{Disconnect, DisconnectKind, ErrorCode, LeaveReason};
 pub use event::{Authority, Connection, Disconnected, Event, Joined, Left};
 pub use groups::{EnterError, GroupRegistry, Hub, Lease, Permit, Window, messages};
 pub use hooks::{Authentication, Connecting, Hooks, Identity, Incoming, LoginAttempt, Said, Verdict};
-pub use http::{Problem, Routes};
+pub use http::{LiveError, Problem, Routes};
 pub use ids::{ConnectionId, GroupName, HubName, NameError, Target, UserId};
 pub use mask::{Mask, MaskError};
 pub use protocol::{Data, DataError, DataType};

@@ -8,7 +8,9 @@ use actix_web::dev::Extensions;
 use actix_web::web::ServiceConfig;
 use socket2::SockRef;
 
-use super::{Addresses, Server, StartError, drain};
+use super::reload::Reloader;
+use super::{Addresses, Built, ReloadError, Server, StartError, drain};
+use crate::config::{Changed, Config, Origins};
 use crate::groups::{EnterError, Lease};
 use crate::hooks::HookThreads;
 use crate::http::{Routes, Services, mounted};
@@ -31,8 +33,10 @@ impl<U: UserData> Server<U> {
         let routes = self.routes.clone();
         let addresses = Addresses { main: self.config.server.address(), internal: None };
         let budget = self.provide_descriptors(super::cores());
-        let (services, hook_threads) = self.build(addresses, &budget).await?;
-        Ok(Mount { services, routes, hook_threads })
+        let address = addresses.main;
+        let Built { services, hook_threads, opener } = self.build(addresses, &budget).await?;
+        let reloader = Arc::new(Reloader::new(services.clone(), opener, address, super::cores()));
+        Ok(Mount { services, routes, hook_threads, reloader })
     }
 }
 
@@ -73,6 +77,7 @@ pub struct Mount<U: UserData = User> {
     services: Arc<Services<U>>,
     routes: Routes<U>,
     hook_threads: HookThreads,
+    reloader: Arc<Reloader<U>>,
 }
 
 impl<U: UserData> Mount<U> {
@@ -93,6 +98,14 @@ impl<U: UserData> Mount<U> {
                 tune(&SockRef::from(socket), user_timeout);
             }
         }
+    }
+
+    /// Has the server go by another configuration, as [`Running::reload`](super::Running::reload) does.
+    ///
+    /// # Errors
+    /// [`ReloadError`]; nothing has changed then.
+    pub fn reload(&self, config: Config, origins: Origins) -> Result<Vec<Changed>, ReloadError> {
+        self.reloader.reload(config, origins)
     }
 
     /// How many connections are open.
@@ -125,6 +138,11 @@ impl<U: UserData> Mount<U> {
 
 impl<U: UserData> Clone for Mount<U> {
     fn clone(&self) -> Self {
-        Mount { services: self.services.clone(), routes: self.routes.clone(), hook_threads: self.hook_threads.clone() }
+        Mount {
+            services: self.services.clone(),
+            routes: self.routes.clone(),
+            hook_threads: self.hook_threads.clone(),
+            reloader: self.reloader.clone(),
+        }
     }
 }

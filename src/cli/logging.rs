@@ -4,6 +4,7 @@
 
 use std::fmt::{self, Display, Write as _};
 use std::io::{self, Write};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -11,24 +12,48 @@ use env_logger::Builder;
 use log::kv::{self, Key, Value, VisitSource};
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
-/// Turns logging on. `RUST_LOG`, where set, wins over `level`; a second call changes nothing.
+/// How much of our own is logged where `RUST_LOG` does not say it; a reload may change it.
+static LEVEL: AtomicUsize = AtomicUsize::new(LevelFilter::Info as usize);
+
+/// Turns logging on. `RUST_LOG`, where set, wins over `level`; a second call changes nothing but the level.
 pub(super) fn init(level: LevelFilter) {
     let mut builder = Builder::new();
-    match std::env::var("RUST_LOG") {
-        Ok(filters) if !filters.trim().is_empty() => builder.parse_filters(&filters),
-        // The libraries below us tell at `info` what they are doing, which tells an operator nothing.
-        _ => builder.filter_level(level.min(LevelFilter::Warn)).filter_module("folkmoot", level),
+    let filters = std::env::var("RUST_LOG").ok().filter(|filters| !filters.trim().is_empty());
+    match &filters {
+        Some(filters) => builder.parse_filters(filters),
+        // What is left out is decided by `Sparing`.
+        None => builder.filter_level(LevelFilter::Trace),
     };
+    let follows_level = filters.is_none();
     builder.format(|out, record| {
         let (time, style) = (out.timestamp_millis(), out.default_level_style(record.level()));
         write_line(out, time, format_args!("{style}{:<5}{style:#}", record.level()), record)
     });
     let logger = builder.build();
-    let level = logger.filter();
+    let most = logger.filter();
     // Fails where a logger is installed already, which then keeps its job.
-    if log::set_boxed_logger(Box::new(Sparing { logger, accept_failed: Mutex::default() })).is_ok() {
+    if log::set_boxed_logger(Box::new(Sparing { logger, follows_level, accept_failed: Mutex::default() })).is_ok() {
+        log::set_max_level(most);
+    }
+    if follows_level {
+        set_level(level);
+    }
+}
+
+/// Logs this much from now on, unless `RUST_LOG` says it.
+pub(super) fn set_level(level: LevelFilter) {
+    LEVEL.store(level as usize, Ordering::Relaxed);
+    if std::env::var_os("RUST_LOG").is_none_or(|filters| filters.is_empty()) {
         log::set_max_level(level);
     }
+}
+
+/// Whether something of this level and module is logged at `level`. The libraries below us tell at `info` what they are
+/// doing, which tells an operator nothing.
+fn is_logged(metadata: &Metadata<'_>, level: usize) -> bool {
+    let ours = metadata.target() == "folkmoot" || metadata.target().starts_with("folkmoot::");
+    let most = if ours { level } else { level.min(LevelFilter::Warn as usize) };
+    metadata.level() as usize <= most
 }
 
 /// Which module complains of connections that cannot be accepted.
@@ -39,6 +64,7 @@ const ACCEPT_INTERVAL: Duration = Duration::from_secs(60);
 /// A logger that is told some things again and again, and writes them once in a while.
 struct Sparing<L> {
     logger: L,
+    follows_level: bool,
     accept_failed: Mutex<Option<Instant>>,
 }
 
@@ -58,7 +84,7 @@ impl<L> Sparing<L> {
 
 impl<L: Log> Log for Sparing<L> {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        self.logger.enabled(metadata)
+        (!self.follows_level || is_logged(metadata, LEVEL.load(Ordering::Relaxed))) && self.logger.enabled(metadata)
     }
 
     fn log(&self, record: &Record<'_>) {
@@ -136,7 +162,7 @@ mod tests {
 
     #[test]
     fn what_the_accepting_thread_complains_of_is_told_once_in_a_while() {
-        let sparing = Sparing { logger: (), accept_failed: Mutex::default() };
+        let sparing = Sparing { logger: (), follows_level: false, accept_failed: Mutex::default() };
         let error = |target| Record::builder().target(target).level(Level::Error).build();
         let (start, second) = (Instant::now(), Duration::from_secs(1));
         assert!(!sparing.is_repeated(&error(ACCEPT), start));
@@ -144,6 +170,17 @@ mod tests {
         assert!(!sparing.is_repeated(&error("folkmoot::session"), start + second));
         assert!(!sparing.is_repeated(&error("folkmoot::session"), start + second));
         assert!(!sparing.is_repeated(&error(ACCEPT), start + ACCEPT_INTERVAL));
+    }
+
+    #[test]
+    fn libraries_are_heard_from_warnings_on_and_our_own_as_the_level_says() {
+        let of = |target, level| Metadata::builder().target(target).level(level).build();
+        let debug = LevelFilter::Debug as usize;
+        assert!(is_logged(&of("folkmoot::session", Level::Debug), debug));
+        assert!(!is_logged(&of("folkmoot::session", Level::Trace), debug));
+        assert!(is_logged(&of("sqlx", Level::Warn), debug) && !is_logged(&of("sqlx", Level::Info), debug));
+        assert!(!is_logged(&of("folkmootish", Level::Info), debug));
+        assert!(!is_logged(&of("folkmoot", Level::Error), LevelFilter::Off as usize));
     }
 
     #[test]

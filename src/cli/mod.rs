@@ -98,11 +98,10 @@ impl Settings {
         }
     }
 
-    fn load(mut self) -> Result<Loaded, Failure> {
-        if self.allow_demo_users {
-            self.set.push("auth.allow_demo_users=true".to_owned());
-        }
-        Ok(Config::load(self.config.as_deref(), environment()?, &self.set)?)
+    fn load(&self) -> Result<Loaded, Failure> {
+        let demo = self.allow_demo_users.then(|| "auth.allow_demo_users=true".to_owned());
+        let set: Vec<String> = self.set.iter().cloned().chain(demo).collect();
+        Ok(Config::load(self.config.as_deref(), environment()?, &set)?)
     }
 }
 
@@ -211,7 +210,7 @@ fn run(command: Command, settings: Settings) -> Result<(), Failure> {
                 Some(file) => log::info!(file:% = file.display(); "configuration read"),
                 None => log::info!("no configuration file, the defaults hold"),
             }
-            Ok(serve::run(loaded)?)
+            Ok(serve::run(loaded, || settings.load())?)
         }
         Command::Config(command) => config::run(&command, settings),
         Command::Bench(args) => bench::run(&args),

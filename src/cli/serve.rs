@@ -6,12 +6,15 @@ use anyhow::Context;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::place::reachable;
+use super::{Failure, logging};
 use crate::app::{Running, Server};
-use crate::config::{Config, Loaded};
+use crate::config::{Changed, Config, Loaded, Takes};
 use crate::users::DemoUser;
 
 /// Starts the server and returns when a signal has ended it. A second signal ends the process at once.
-pub(super) fn run(loaded: Loaded) -> anyhow::Result<()> {
+///
+/// SIGHUP has it read its configuration by `load` again, from where it came at the start, and its certificate.
+pub(super) fn run(loaded: Loaded, load: impl Fn() -> Result<Loaded, Failure>) -> anyhow::Result<()> {
     let Loaded { config, origins, .. } = loaded;
     actix_rt::System::new().block_on(async {
         let mut signals = Signals::new().context("the signals of the system cannot be listened to")?;
@@ -21,7 +24,10 @@ pub(super) fn run(loaded: Loaded) -> anyhow::Result<()> {
         let name = loop {
             tokio::select! {
                 name = signals.next() => break name,
-                _ = hang_up.recv() => reload_certificate(&running),
+                _ = hang_up.recv() => {
+                    reload(&running, load());
+                    reload_certificate(&running);
+                }
             }
         };
         log::info!(signal = name; "the server is going away; a second signal ends it at once");
@@ -35,6 +41,34 @@ pub(super) fn run(loaded: Loaded) -> anyhow::Result<()> {
         log::info!("the server has ended");
         Ok(())
     })
+}
+
+/// Has the server go by what the configuration says now, and tells what is different.
+fn reload(running: &Running, loaded: Result<Loaded, Failure>) {
+    let loaded = match loaded {
+        Ok(loaded) => loaded,
+        Err(failure) => {
+            log::error!(reason:% = failure; "the configuration is wrong; nothing is changed");
+            return;
+        }
+    };
+    let level = loaded.config.log.level;
+    let changes = match running.reload(loaded.config, loaded.origins) {
+        Ok(changes) => changes,
+        Err(error) => {
+            log::error!(reason:% = error; "the configuration cannot be used; nothing is changed");
+            return;
+        }
+    };
+    logging::set_level(level);
+    for Changed { key, from, to, takes, .. } in &changes {
+        match takes {
+            Takes::Now => log::info!(key, from:%, to:%; "a setting has changed"),
+            Takes::Later => log::info!(key, from:%, to:%; "a setting has changed for those who connect from now on"),
+            Takes::Restart => log::warn!(key, from:%, to:%; "this setting needs a restart; the old value goes on"),
+        }
+    }
+    log::info!(changes = changes.len(); "the configuration has been read again");
 }
 
 /// Those who renew a certificate say so by SIGHUP.

@@ -1,11 +1,12 @@
 //! Every key of a configuration in effect, with its value and where that comes from: for people who wonder why.
 //!
-//! Secrets are not in it. What may be changed while the server runs is known elsewhere.
+//! Secrets are not in it.
 
 use serde::Serialize;
 use serde_json::Value;
 
 use super::overlay::Origins;
+use super::reloadable::{Takes, takes};
 use super::schema;
 use super::secret::HIDDEN;
 use super::{Config, Loaded};
@@ -23,6 +24,8 @@ pub struct Listed {
     pub value: Value,
     /// Where the value comes from: `config.yaml:12`, a variable, a flag, `default`, or `program` where code set it.
     pub origin: String,
+    /// When a change of it would count.
+    pub takes: Takes,
 }
 
 impl Loaded {
@@ -69,7 +72,8 @@ fn collect(path: &mut Vec<String>, tree: Value, origins: &Origins, listed: &mut 
                 if is_default { "default" } else { "program" }.to_owned()
             };
             let origin = origins.at(path).map_or_else(default, str::to_owned);
-            listed.push(Listed { key: path.join("."), value: without_secrets(value), origin });
+            let key = path.join(".");
+            listed.push(Listed { takes: takes(&key), key, value: without_secrets(value), origin });
         }
     }
 }

@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use arc_swap::ArcSwap;
+
 use super::hub::Hub;
 use super::inner::Retire;
 use crate::ids::HubName;
@@ -38,7 +40,7 @@ struct Open<U: UserData> {
 
 /// The open hubs of a server.
 pub struct Hubs<U: UserData> {
-    rules: HubRules,
+    rules: ArcSwap<HubRules>,
     open_hub: OpenHub<U>,
     open: Mutex<HashMap<HubName, Open<U>>>,
 }
@@ -46,7 +48,7 @@ pub struct Hubs<U: UserData> {
 impl<U: UserData> Hubs<U> {
     /// No hub is open yet.
     pub fn new(rules: HubRules, open_hub: OpenHub<U>) -> Arc<Self> {
-        Arc::new(Hubs { rules, open_hub, open: Mutex::default() })
+        Arc::new(Hubs { rules: ArcSwap::from_pointee(rules), open_hub, open: Mutex::default() })
     }
 
     /// Enters a hub, opening it if need be. It stays open at least as long as the lease.
@@ -62,7 +64,7 @@ impl<U: UserData> Hubs<U> {
                     return Err(EnterError::NotDeclared);
                 }
                 let undeclared = open.keys().filter(|name| !self.is_declared(name)).count();
-                match self.rules.max_undeclared {
+                match self.rules.load().max_undeclared {
                     0 => return Err(EnterError::NotDeclared),
                     max if undeclared >= max => return Err(EnterError::TooMany),
                     _ => {}
@@ -85,8 +87,21 @@ impl<U: UserData> Hubs<U> {
     }
 
     /// The hubs that the configuration declares.
-    pub fn declared(&self) -> &[HubName] {
-        &self.rules.declared
+    pub fn declared(&self) -> Vec<HubName> {
+        self.rules.load().declared.clone()
+    }
+
+    /// Goes by other rules from now on. Hubs that are open stay so as long as they have a connection.
+    pub fn set_rules(&self, rules: HubRules) {
+        let mut open = self.lock();
+        self.rules.store(Arc::new(rules));
+        open.retain(|name, entry| {
+            let stays = entry.leases > 0 || self.is_declared(name);
+            if !stays {
+                entry.hub.registry().do_send(Retire);
+            }
+            stays
+        });
     }
 
     /// The hubs that are open now.
@@ -95,7 +110,7 @@ impl<U: UserData> Hubs<U> {
     }
 
     fn is_declared(&self, name: &HubName) -> bool {
-        self.rules.declared.contains(name)
+        self.rules.load().declared.contains(name)
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<HubName, Open<U>>> {

@@ -9,6 +9,7 @@ use actix::{Message, Recipient};
 use serde_json::value::RawValue;
 
 use super::messages::{Connect, Content, Disconnect, Refusal};
+use super::registry::RegistrySettings;
 use super::watch::Watcher;
 use super::window::Permit;
 use crate::error::Disconnect as Reason;
@@ -122,6 +123,11 @@ pub struct EndStoreUser {
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub struct Retire;
+
+/// The configuration has changed.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Reconfigure(pub RegistrySettings);
 
 /// As [`Listen`](super::messages::Listen), for those of the server's own that take an event off `hook_queue` when they
 /// get to it.

@@ -279,6 +279,16 @@ impl<U: UserData> GroupRegistry<U> {
         }
     }
 
+    /// Goes by other settings from now on; the hub's name stays.
+    pub(super) fn reconfigure(&mut self, settings: RegistrySettings) {
+        let before = self.membership.group_count() as u64;
+        self.membership.reconfigure(settings.limits, &settings.declared_groups);
+        let now = self.membership.group_count() as u64;
+        self.metrics.groups.increment(now.saturating_sub(before));
+        self.metrics.groups.decrement(before.saturating_sub(now));
+        self.settings = RegistrySettings { hub: self.settings.hub.clone(), ..settings };
+    }
+
     fn joined(&mut self, connection: Arc<Connection<U>>, change: Change) {
         self.metrics.joins.increment(1);
         if change.members == 1 && !self.settings.declared_groups.contains(&change.group) {

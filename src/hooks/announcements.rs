@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use actix::{Actor, Addr, Arbiter, Context, Handler};
+use actix::{Actor, Addr, Arbiter, Context, Handler, Message};
 use serde_json::value::to_raw_value;
 use serde_json::{Value, json};
 
@@ -112,6 +112,25 @@ fn user_field<'a, U: UserData>(connection: &'a Connection<U>, name: &str) -> Opt
     connection.user.as_ref().and_then(|user| user.field(name))
 }
 
+/// The configuration has changed: what is announced from now on, and what of the users.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Reannounce {
+    /// The hub's announcements.
+    pub config: AnnouncementsConfig,
+    /// What others see of a user.
+    pub public_fields: Vec<String>,
+}
+
+impl<U: UserData> Handler<Reannounce> for Announcer<U> {
+    type Result = ();
+
+    fn handle(&mut self, Reannounce { config, public_fields }: Reannounce, _: &mut Self::Context) {
+        self.config = config;
+        self.public_fields = public_fields;
+    }
+}
+
 impl<U: UserData> Actor for Announcer<U> {
     type Context = Context<Self>;
 
@@ -128,6 +147,10 @@ impl<U: UserData> Handler<Event<U>> for Announcer<U> {
 
     fn handle(&mut self, event: Event<U>, _: &mut Self::Context) {
         self.metrics.hook_queue.decrement(1);
+        // Switched off while the hub was open; it may be switched on again.
+        if !self.config.enabled {
+            return;
+        }
         match event {
             Event::Joined(joined) => self.joined(&joined),
             Event::Left(left) => self.left(&left),

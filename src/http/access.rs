@@ -56,7 +56,8 @@ pub fn may_use_api(user: &UserRecord) -> bool {
 /// of another site; 503 while the store does not answer.
 pub async fn check<U: UserData>(services: &Arc<Services<U>>, request: &HttpRequest) -> Result<Access, Problem> {
     let client = services.client_of(request);
-    let origins = services.origins_of(Entrance::of(request));
+    let live = services.live.load_full();
+    let origins = live.origins_of(Entrance::of(request));
     origins.check_host(request.headers())?;
     origins.check_origin(request.headers(), &client, CredentialKind::Ambient)?;
     let wrong = |problem: Problem| {
@@ -74,8 +75,8 @@ pub async fn check<U: UserData>(services: &Arc<Services<U>>, request: &HttpReque
         }
         Err(error) => return Err(wrong(error.into())),
     };
-    let names = services.own_names(&client);
-    let verified = services.tokens.verify_request(&token, request.path(), names, SystemTime::now());
+    let names = live.own_names(&client);
+    let verified = live.tokens.verify_request(&token, request.path(), names, SystemTime::now());
     let token = verified.map_err(|error| {
         log::info!(address:% = client.address(), reason:% = error; "a token for the HTTP API was refused");
         wrong(explained(error))
@@ -101,7 +102,7 @@ pub async fn check<U: UserData>(services: &Arc<Services<U>>, request: &HttpReque
 pub async fn check_read<U: UserData>(services: &Arc<Services<U>>, request: &HttpRequest) -> Result<(), Problem> {
     // Nor does a page whose name was made to mean this machine (DNS rebinding).
     let entrance = Entrance::of(request);
-    services.origins_of(entrance).check_host(request.headers())?;
+    services.now().origins_of(entrance).check_host(request.headers())?;
     if entrance == Entrance::Internal || is_local(&services.client_of(request)) {
         return Ok(());
     }

@@ -109,10 +109,10 @@ pub async fn admit<U: UserData>(
     if services.is_draining() {
         return Err(Problem::unavailable("The server is going away; try another node, or again later."));
     }
-    let config = services.live.load_full();
-    let config = config.hubs.hub(&hub);
+    let live = services.live.load_full();
+    let config = live.config.hubs.hub(&hub);
     let client = services.client(handshake.peer, handshake.tls, handshake.headers);
-    services.origins_of(handshake.entrance).check_host(handshake.headers)?;
+    services.now().origins_of(handshake.entrance).check_host(handshake.headers)?;
     let of_address = share_of_address(services, &client)?;
     let raw = raw_mode(handshake.query, config)?;
 
@@ -318,7 +318,7 @@ async fn identify<U: UserData>(
         Credential::Token(_) => CredentialKind::Explicit,
         Credential::Basic(_) | Credential::Anonymous => CredentialKind::Ambient,
     };
-    services.origins_of(handshake.entrance).check_origin(handshake.headers, client, kind)?;
+    services.now().origins_of(handshake.entrance).check_origin(handshake.headers, client, kind)?;
     match credential {
         Credential::Token(token) => of_token(services, &token, hub, config, client).await,
         Credential::Basic(basic) => of_basic(services, basic, hub, config, client).await,
@@ -337,8 +337,9 @@ async fn of_token<U: UserData>(
     config: &HubConfig,
     client: &ClientAddress,
 ) -> Result<Known<U>, Problem> {
-    let names = services.own_names(client);
-    let verified = services.tokens.verify_client(token, hub, config.masks, names, SystemTime::now());
+    let live = services.now();
+    let names = live.own_names(client);
+    let verified = live.tokens.verify_client(token, hub, config.masks, names, SystemTime::now());
     let token = verified.inspect_err(|error| {
         services.metrics.auth_failures.increment(1);
         log::info!(address:% = client.address(), reason:% = error; "a token was refused");

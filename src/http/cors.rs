@@ -12,7 +12,7 @@ pub(super) fn allow_origin<U: UserData>(
     request: &HttpRequest,
     headers: &mut HeaderMap,
 ) -> bool {
-    let origin = request.headers().get(header::ORIGIN).filter(|origin| services.origins.allows_cors(origin));
+    let origin = request.headers().get(header::ORIGIN).filter(|origin| services.now().origins.allows_cors(origin));
     let Some(origin) = origin else { return false };
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
     headers.insert(header::VARY, HeaderValue::from_static("Origin"));

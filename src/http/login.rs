@@ -43,14 +43,19 @@ pub(super) async fn token<U: UserData>(
         return Err(Problem::unavailable("The server is going away; try another node, or again later."));
     }
     let client = services.client_of(&request);
-    services.origins_of(Entrance::of(&request)).check_host(request.headers())?;
-    services.origins_of(Entrance::of(&request)).check_origin(request.headers(), &client, CredentialKind::Ambient)?;
+    services.now().origins_of(Entrance::of(&request)).check_host(request.headers())?;
+    services.now().origins_of(Entrance::of(&request)).check_origin(
+        request.headers(),
+        &client,
+        CredentialKind::Ambient,
+    )?;
     let credential = Credential::of_request(request.headers(), None).inspect_err(|_| {
         services.metrics.auth_failures.increment(1);
     })?;
     let body = read_body(&services, body).await?;
     let Asked { by, what, refresh } = Asked::read(&request, credential, &body)?;
-    let config = services.live.load_full();
+    let live = services.live.load_full();
+    let config = &live.config;
     let place = match what {
         For::Hub(None) => Place::Hub(config.hubs.default.clone()),
         For::Hub(Some(name)) => {
@@ -117,7 +122,7 @@ async fn by_password<U: UserData>(
     let default = services.live.load_full();
     let hub = match place {
         Place::Hub(hub) => hub,
-        Place::Api => &default.hubs.default,
+        Place::Api => &default.config.hubs.default,
     };
     let login = basic.login.clone();
     let logged_in = log_in(services, basic, hub, client).await.inspect_err(|problem| {
@@ -141,7 +146,10 @@ async fn by_refresh_token<U: UserData>(
         log::info!(address:% = client.address(), reason:% = reason; "a refresh token was refused");
         Problem::unauthorized("This token renews nothing (any more); log in again.")
     };
-    let verified = services.tokens.verify_refresh(token, services.own_names(client), SystemTime::now());
+    let verified = {
+        let live = services.now();
+        live.tokens.verify_refresh(token, live.own_names(client), SystemTime::now())
+    };
     let RefreshToken { login, password } = verified.map_err(refused)?;
     let user = services.stored_user(login, client).await?;
     match fingerprint(user.password_hash.expose()) == password {
@@ -159,11 +167,11 @@ fn issue<U: UserData>(
     let (ttl, now) = (services.config().auth.token_ttl, SystemTime::now());
     let (issued, url) = match place {
         Place::Hub(hub) => {
-            let issued = services.tokens.issue_store_token(&user.login, hub, base, ttl, now)?;
+            let issued = services.now().tokens.issue_store_token(&user.login, hub, base, ttl, now)?;
             let url = client_url(base, hub, &issued.token);
             (issued, url)
         }
-        Place::Api => (services.tokens.issue_api_token(&user.login, base, ttl, now)?, of_api(base)),
+        Place::Api => (services.now().tokens.issue_api_token(&user.login, base, ttl, now)?, of_api(base)),
     };
     Ok(json!({ "token": issued.token, "url": url, "expiresAt": seconds(issued.expires_at) }))
 }
@@ -178,7 +186,7 @@ async fn begin_session<U: UserData>(
     let user = services.stored_user(login, client).await?;
     let refresh = RefreshToken { login: user.record.login, password: fingerprint(user.password_hash.expose()) };
     let ttl = services.config().auth.session_ttl;
-    let issued = services.tokens.issue_refresh_token(refresh, base, ttl, SystemTime::now())?;
+    let issued = services.now().tokens.issue_refresh_token(refresh, base, ttl, SystemTime::now())?;
     Ok((issued.token, seconds(issued.expires_at)))
 }
 

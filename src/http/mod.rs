@@ -6,6 +6,7 @@ pub(crate) mod api;
 mod cors;
 mod entrance;
 pub mod health;
+mod live;
 mod login;
 mod metrics;
 #[cfg(feature = "mount")]
@@ -19,6 +20,7 @@ pub mod services;
 pub mod upgrade;
 
 pub use entrance::Entrance;
+pub use live::{Live, LiveError};
 pub use problem::Problem;
 pub use routes::Routes;
 pub use seats::{Seat, Seats, Share, Shares};

@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::future::{Either, select};
@@ -18,7 +19,7 @@ use crate::metrics::{Limit, Metrics};
 /// The connections that wait, in the order in which they came.
 #[derive(Debug)]
 pub struct Porch {
-    most: usize,
+    most: AtomicUsize,
     limit: Limit,
     metrics: Metrics,
     waiting: Mutex<Waiting>,
@@ -41,14 +42,19 @@ pub struct Guest {
 impl Porch {
     /// An empty porch with room for so many, at least one; `limit` is what is counted when it is full.
     pub fn new(most: usize, limit: Limit, metrics: Metrics) -> Arc<Self> {
-        Arc::new(Porch { most: most.max(1), limit, metrics, waiting: Mutex::default() })
+        Arc::new(Porch { most: AtomicUsize::new(most.max(1)), limit, metrics, waiting: Mutex::default() })
+    }
+
+    /// Has room for so many from now on, at least one. Where more wait, each that comes lets one go.
+    pub fn set_most(&self, most: usize) {
+        self.most.store(most.max(1), Ordering::Relaxed);
     }
 
     /// Lets a connection in, and the one that came first out where it is full.
     pub fn enter(self: &Arc<Self>) -> Guest {
         let (show_out, shown_out) = oneshot::channel();
         let mut waiting = self.waiting();
-        if waiting.guests.len() >= self.most
+        if waiting.guests.len() >= self.most.load(Ordering::Relaxed)
             && let Some((_, first)) = waiting.guests.pop_first()
         {
             self.metrics.reached(self.limit);

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 #[derive(Debug)]
 pub struct Seats {
     taken: AtomicUsize,
-    most: usize,
+    most: AtomicUsize,
 }
 
 /// One place, given back when dropped.
@@ -19,14 +19,19 @@ pub struct Seat(Arc<Seats>);
 impl Seats {
     /// This many places, all free.
     pub fn new(most: usize) -> Arc<Self> {
-        Arc::new(Seats { taken: AtomicUsize::new(0), most })
+        Arc::new(Seats { taken: AtomicUsize::new(0), most: AtomicUsize::new(most) })
     }
 
     /// A place, if one is free.
     pub fn take(self: &Arc<Self>) -> Option<Seat> {
         // The seat is made first, so that what was counted too much is taken back by its drop.
         let seat = Seat(self.clone());
-        (self.taken.fetch_add(1, Ordering::AcqRel) < self.most).then_some(seat)
+        (self.taken.fetch_add(1, Ordering::AcqRel) < self.most.load(Ordering::Relaxed)).then_some(seat)
+    }
+
+    /// Has this many places from now on. Those beyond it that are taken stay so.
+    pub fn set_most(&self, most: usize) {
+        self.most.store(most, Ordering::Relaxed);
     }
 
     /// How many are taken.
@@ -45,7 +50,7 @@ impl Drop for Seat {
 #[derive(Debug)]
 pub struct Shares<K> {
     taken: Mutex<HashMap<K, usize>>,
-    most: usize,
+    most: AtomicUsize,
 }
 
 /// One place of a key, given back when dropped.
@@ -58,14 +63,14 @@ pub struct Share<K: Eq + Hash> {
 impl<K: Eq + Hash + Clone> Shares<K> {
     /// This many places for each key.
     pub fn new(most: usize) -> Arc<Self> {
-        Arc::new(Shares { taken: Mutex::default(), most })
+        Arc::new(Shares { taken: Mutex::default(), most: AtomicUsize::new(most) })
     }
 
     /// A place for this key, if it has one left.
     pub fn take(self: &Arc<Self>, key: &K) -> Option<Share<K>> {
         let mut taken = self.taken();
         match taken.get_mut(key) {
-            Some(count) if *count >= self.most => return None,
+            Some(count) if *count >= self.most.load(Ordering::Relaxed) => return None,
             Some(count) => *count += 1,
             None => drop(taken.insert(key.clone(), 1)),
         }
@@ -75,6 +80,11 @@ impl<K: Eq + Hash + Clone> Shares<K> {
 }
 
 impl<K> Shares<K> {
+    /// Gives each key this many places from now on. Those beyond it that are taken stay so.
+    pub fn set_most(&self, most: usize) {
+        self.most.store(most, Ordering::Relaxed);
+    }
+
     /// How many keys have a place.
     pub fn keys(&self) -> usize {
         self.taken().len()
@@ -129,6 +139,18 @@ mod tests {
         assert!(shares.take(&"a").is_some());
         drop((second, other));
         assert!(shares.taken().is_empty());
+    }
+
+    #[test]
+    fn fewer_places_take_none_away_and_let_nobody_in() {
+        let (seats, shares) = (Seats::new(2), Shares::new(2));
+        let taken = (seats.take(), seats.take(), shares.take(&"a"), shares.take(&"a"));
+        seats.set_most(1);
+        shares.set_most(1);
+        assert!(taken.0.is_some() && taken.1.is_some() && seats.take().is_none());
+        drop(taken);
+        let again = (seats.take(), shares.take(&"a"));
+        assert!(again.0.is_some() && again.1.is_some() && seats.take().is_none() && shares.take(&"a").is_none());
     }
 
     #[test]

@@ -13,14 +13,13 @@ use tokio::runtime::Handle;
 use zeroize::Zeroizing;
 
 use super::health::Readiness;
+use super::live::{ConfigNow, Live};
 use super::porch::Porch;
-use super::{Entrance, Problem, Seats, Shares};
-use crate::auth::host::{BaseUrl, OwnNames};
-use crate::auth::origin::OriginPolicy;
-use crate::auth::peer::{ClientAddress, TrustedProxies};
+use super::{Problem, Seats, Shares};
+use crate::auth::host::BaseUrl;
+use crate::auth::peer::ClientAddress;
 use crate::auth::throttle::{LoginThrottle, Verdict};
-use crate::auth::token::Tokens;
-use crate::config::{Config, Origins};
+use crate::config::Origins;
 use crate::groups::{Fanouts, Hubs};
 use crate::hooks::HookCalls;
 use crate::ids::{HubName, UserId};
@@ -47,22 +46,12 @@ pub struct InternalListener {
 
 /// What every worker shares.
 pub struct Services<U: UserData> {
-    /// The whole configuration; read it by [`config`](Services::config).
-    pub live: ArcSwap<Config>,
-    /// The URLs of this server, as others see it.
-    pub public_urls: Vec<BaseUrl>,
-    /// Which pages may connect.
-    pub origins: OriginPolicy,
-    /// The same on the internal listener, whose address may be another kind.
-    pub internal_origins: OriginPolicy,
+    /// What a reload exchanges; read it by [`now`](Services::now) and [`config`](Services::config).
+    pub live: Arc<ArcSwap<Live>>,
     /// The internal listener, where there is one.
     pub internal: Option<InternalListener>,
-    /// Whose forwarding headers are believed.
-    pub proxies: TrustedProxies,
-    /// Verifies and issues tokens.
-    pub tokens: Tokens,
     /// Limits failed logins.
-    pub throttle: LoginThrottle,
+    pub throttle: ArcSwap<LoginThrottle>,
     /// The users, if there is a store.
     pub store: Option<Arc<dyn UserStore>>,
     /// Checks passwords.
@@ -102,9 +91,14 @@ pub struct Services<U: UserData> {
 }
 
 impl<U: UserData> Services<U> {
-    /// The configuration as it is now: a reload exchanges it as a whole. Across an `await`, keep `live.load_full()`.
-    pub fn config(&self) -> Guard<Arc<Config>> {
+    /// What the server goes by now: a reload exchanges it as a whole. Across an `await`, keep `live.load_full()`.
+    pub fn now(&self) -> Guard<Arc<Live>> {
         self.live.load()
+    }
+
+    /// The configuration as it is now.
+    pub fn config(&self) -> ConfigNow {
+        ConfigNow(self.now())
     }
 
     /// Counts that a client ran into a limit, and answers it.
@@ -123,14 +117,6 @@ impl<U: UserData> Services<U> {
         self.internal.is_some_and(|listener| listener.exclusive)
     }
 
-    /// Which pages may send requests that come in there.
-    pub fn origins_of(&self, entrance: Entrance) -> &OriginPolicy {
-        match entrance {
-            Entrance::Main => &self.origins,
-            Entrance::Internal => &self.internal_origins,
-        }
-    }
-
     /// The client at the other end of an ordinary request.
     pub fn client_of(&self, request: &HttpRequest) -> ClientAddress {
         self.client(request.peer_addr(), request.app_config().secure(), request.headers())
@@ -140,12 +126,7 @@ impl<U: UserData> Services<U> {
     pub fn client(&self, peer: Option<SocketAddr>, tls: bool, headers: &HeaderMap) -> ClientAddress {
         // Without a peer address (a foreign listener may have none) nobody is taken for loopback.
         let peer = peer.map_or(IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
-        ClientAddress::of_request(peer, tls, headers, &self.proxies)
-    }
-
-    /// The names under which this request may mean this server.
-    pub fn own_names<'a>(&'a self, client: &'a ClientAddress) -> OwnNames<'a> {
-        OwnNames { host: client.host(), public_urls: &self.public_urls }
+        ClientAddress::of_request(peer, tls, headers, &self.now().proxies)
     }
 
     /// How this server is to be called in answers: its own first name where it has one, else the name that the request
@@ -154,7 +135,7 @@ impl<U: UserData> Services<U> {
     /// # Errors
     /// 400 for a request without a valid `Host`.
     pub fn base_url(&self, client: &ClientAddress) -> Result<BaseUrl, Problem> {
-        if let Some(url) = self.public_urls.first() {
+        if let Some(url) = self.now().public_urls.first() {
             return Ok(url.clone());
         }
         let host = client.host().cloned().ok_or_else(|| Problem::bad_request("The request has no valid Host."))?;
@@ -174,11 +155,11 @@ impl<U: UserData> Services<U> {
         let (services, name, address) = (self.clone(), login.to_owned(), client.address());
         let verified = self.home.spawn(async move {
             let Some(store) = &services.store else { return Err(LoginError::Denied) };
-            let throttle = || services.throttle.check(address, &name, Instant::now());
+            let throttle = || services.throttle.load().check(address, &name, Instant::now());
             let verified = services.verifier.authenticate(&**store, &name, password, throttle).await;
             match &verified {
-                Ok(_) => services.throttle.succeeded(address, &name),
-                Err(LoginError::Denied) => services.throttle.failed(address, &name, Instant::now()),
+                Ok(_) => services.throttle.load().succeeded(address, &name),
+                Err(LoginError::Denied) => services.throttle.load().failed(address, &name, Instant::now()),
                 Err(_) => {}
             }
             verified
@@ -208,12 +189,12 @@ impl<U: UserData> Services<U> {
         verdict: Result<T, LoginError>,
     ) -> Result<T, Problem> {
         let (address, now) = (client.address(), Instant::now());
-        if let Verdict::Refuse { retry_after } = self.throttle.check(address, login, now) {
+        if let Verdict::Refuse { retry_after } = self.throttle.load().check(address, login, now) {
             return Err(self.refused(login, client, LoginError::Throttled { retry_after }));
         }
         match &verdict {
-            Ok(_) => self.throttle.succeeded(address, login),
-            Err(_) => self.throttle.failed(address, login, now),
+            Ok(_) => self.throttle.load().succeeded(address, login),
+            Err(_) => self.throttle.load().failed(address, login, now),
         }
         verdict.map_err(|error| self.refused(login, client, error))
     }

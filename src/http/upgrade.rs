@@ -3,6 +3,7 @@
 //! Every request whose `Upgrade` is `websocket` comes here, whatever its path or method, and so does every `CONNECT`:
 //! those that are no handshake of ours are answered through the codec, and the connection is closed.
 
+use std::cell::RefCell;
 use std::future::{Ready, ready};
 use std::io;
 use std::pin::Pin;
@@ -24,7 +25,7 @@ use tokio::time::timeout;
 
 use super::admission::{Admission, Handshake, accept_key, admit};
 use super::problem::PROBLEM_JSON;
-use super::{Entrance, Problem, Seat, Services};
+use super::{Entrance, Live, Problem, Seat, Services};
 use crate::auth::Credential;
 use crate::error::Disconnect;
 use crate::groups::watch::Happening;
@@ -76,11 +77,29 @@ pub struct Worker<U: UserData> {
     services: Arc<Services<U>>,
     fanout: LocalFanout,
     outboxes: Outboxes<U>,
-    link_settings: Rc<LinkSettings>,
+    settings: RefCell<Rc<Settings<U>>>,
+}
+
+/// What the connections of a worker share that were let in under one configuration.
+struct Settings<U: UserData> {
+    of: Arc<Live>,
+    link: Rc<LinkSettings>,
     with_masks: Rc<SessionSettings<U>>,
     without_masks: Rc<SessionSettings<U>>,
     /// The same for those who watch the server.
     watching: (Rc<LinkSettings>, Rc<SessionSettings<U>>),
+}
+
+impl<U: UserData> Settings<U> {
+    fn now(services: &Services<U>) -> Rc<Self> {
+        Rc::new(Settings {
+            of: services.live.load_full(),
+            link: services.link_settings(&services.metrics),
+            with_masks: Rc::new(services.session_settings(true)),
+            without_masks: Rc::new(services.session_settings(false)),
+            watching: (services.link_settings(services.monitor.aside()), Rc::new(services.watching_settings())),
+        })
+    }
 }
 
 impl<U: UserData> Worker<U> {
@@ -89,27 +108,35 @@ impl<U: UserData> Worker<U> {
         Worker {
             fanout: services.fanouts.local(),
             outboxes: Outboxes::default(),
-            link_settings: services.link_settings(&services.metrics),
-            with_masks: Rc::new(services.session_settings(true)),
-            without_masks: Rc::new(services.session_settings(false)),
-            watching: (services.link_settings(services.monitor.aside()), Rc::new(services.watching_settings())),
+            settings: RefCell::new(Settings::now(&services)),
             services,
         }
     }
 
+    /// Made anew after a reload, once.
+    fn settings(&self) -> Rc<Settings<U>> {
+        let mut settings = self.settings.borrow_mut();
+        if !Arc::ptr_eq(&settings.of, &self.services.now()) {
+            *settings = Settings::now(&self.services);
+        }
+        settings.clone()
+    }
+
     /// What a session and its fan-out will share of a connection that was let in.
     pub fn link<T: Transport>(&self, admission: &Admission<U>, io: T) -> Rc<Link> {
-        let settings = if admission.looking.is_some() { &self.watching.0 } else { &self.link_settings };
+        let shared = self.settings();
+        let settings = if admission.looking.is_some() { &shared.watching.0 } else { &shared.link };
         Rc::new(Link::new(io, settings.clone(), admission.slow_consumers))
     }
 
     /// Starts the session of a connection that was let in; `early` is what came together with the handshake.
     pub fn launch(&self, admission: Admission<U>, seat: Seat, link: Rc<Link>, early: Vec<u8>) {
         let Admission { connection, permissions, groups, lease, subprotocol, raw, expires_in, .. } = admission;
+        let shared = self.settings();
         let settings = match (&admission.looking, admission.masks) {
-            (Some(_), _) => self.watching.1.clone(),
-            (None, true) => self.with_masks.clone(),
-            (None, false) => self.without_masks.clone(),
+            (Some(_), _) => shared.watching.1.clone(),
+            (None, true) => shared.with_masks.clone(),
+            (None, false) => shared.without_masks.clone(),
         };
         let seat = Box::new((seat, admission.shares, admission.looking));
         let outbox = self.outboxes.to(lease.hub());

@@ -247,6 +247,25 @@ impl<U> Membership<U> {
         membership
     }
 
+    /// Holds to other limits from now on, and has these groups exist without members. Nobody loses a membership by it.
+    pub fn reconfigure(&mut self, limits: MembershipLimits, declared: &[GroupName]) {
+        self.limits = limits;
+        let dropped = |group: &Group| group.declared && !declared.contains(&group.name);
+        let dropped: Vec<_> = self.groups.iter().filter(|(_, group)| dropped(group)).map(|(key, _)| key).collect();
+        for key in dropped {
+            let group = &mut self.groups[key];
+            group.declared = false;
+            if group.hearers.connections.is_empty() {
+                let name = self.groups.remove(key).name;
+                self.index.remove(name.as_str());
+            }
+        }
+        for name in declared {
+            let key = self.group_key(name);
+            self.groups[key as usize].declared = true;
+        }
+    }
+
     /// Adds a connection.
     pub fn connect(&mut self, entry: Entry<U>) {
         let id = entry.connection.id;

@@ -8,7 +8,9 @@ use actix::{ActorContext, AsyncContext, Context, Handler, MessageResult};
 use super::{GroupRegistry, Listener};
 use crate::event::{Authority, Disconnected, Event};
 use crate::groups::deliver::{Deliver, Publication};
-use crate::groups::inner::{Announce, EndStoreUser, IsDuplicate, ListenAsOwn, Probe, Retire, StoreUsers, Watch};
+use crate::groups::inner::{
+    Announce, EndStoreUser, IsDuplicate, ListenAsOwn, Probe, Reconfigure, Retire, StoreUsers, Watch,
+};
 use crate::groups::membership::{Entry, Gone, Place};
 use crate::groups::messages::{
     Broadcast, BroadcastTo, Close, Connect, Count, Counted, Disconnect, Groups, GroupsPage, Join, Leave, Listen,
@@ -235,6 +237,14 @@ impl<U: UserData> Handler<Listen<U>> for GroupRegistry<U> {
 
     fn handle(&mut self, listen: Listen<U>, _: &mut Self::Context) {
         self.listeners.push(Listener { recipient: listen.0, is_own: false });
+    }
+}
+
+impl<U: UserData> Handler<Reconfigure> for GroupRegistry<U> {
+    type Result = ();
+
+    fn handle(&mut self, Reconfigure(settings): Reconfigure, _: &mut Self::Context) {
+        self.reconfigure(settings);
     }
 }
 

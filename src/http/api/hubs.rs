@@ -49,7 +49,7 @@ pub(super) async fn list<U: UserData>(call: &Call<U>) -> Result<HttpResponse, Ap
     let hubs = &call.services.hubs;
     // Declared ones are as good as open.
     for name in hubs.declared() {
-        hubs.find(name);
+        hubs.find(&name);
     }
     let mut open = hubs.all();
     open.sort_unstable_by(|a, b| a.name().cmp(b.name()));

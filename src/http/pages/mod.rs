@@ -183,7 +183,7 @@ fn guarded<U: UserData>(
     request: &HttpRequest,
     answer: impl FnOnce() -> HttpResponse,
 ) -> HttpResponse {
-    let mut response = match services.origins_of(Entrance::of(request)).check_host(request.headers()) {
+    let mut response = match services.now().origins_of(Entrance::of(request)).check_host(request.headers()) {
         Ok(()) => answer(),
         Err(error) => Problem::from(error).error_response(),
     };
@@ -208,7 +208,8 @@ fn guarded<U: UserData>(
 fn content_policy<U: UserData>(services: &Services<U>, client: &ClientAddress) -> String {
     let mut connect = String::from("'self'");
     let own = client.host().map(|host| (client.is_secure(), host.to_string()));
-    let public = services.public_urls.iter().map(|url| (url.secure, url.host.to_string()));
+    let live = services.now();
+    let public = live.public_urls.iter().map(|url| (url.secure, url.host.to_string()));
     for (secure, host) in own.into_iter().chain(public) {
         let scheme = if secure { "wss" } else { "ws" };
         // Writing into a String does not fail.

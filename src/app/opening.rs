@@ -1,0 +1,123 @@
+//! How hubs are opened: the registry of each, who listens to it, and what a reload changes in those that are open.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use actix::{Addr, WeakAddr};
+use arc_swap::ArcSwap;
+
+use super::descriptors::Budget;
+use crate::config::{Config, HubConfig};
+use crate::groups::inner::{ListenAsOwn, Reconfigure, Watch};
+use crate::groups::{Hub, HubRules, MembershipLimits, OpenHub, RegistrySettings};
+use crate::hooks::announcements::{Announcer, Reannounce};
+use crate::hooks::{HookCalls, HookRunner};
+use crate::http::Live;
+use crate::ids::HubName;
+use crate::metrics::Metrics;
+use crate::monitor::{self, Monitor};
+use crate::user::UserData;
+
+/// Which hubs may be open.
+pub fn hub_rules(config: &Config, budget: &Budget) -> HubRules {
+    let declared = config.hubs.declared.keys().chain([&config.hubs.default, &monitor::HUB]).cloned().collect();
+    HubRules { declared, max_undeclared: budget.undeclared_hubs }
+}
+
+/// Opens the hubs of a server.
+pub struct HubOpener<U: UserData> {
+    live: Arc<ArcSwap<Live>>,
+    hooks: Option<HookCalls<U>>,
+    monitor: Arc<Monitor>,
+    metrics: Metrics,
+    /// The announcers of open hubs; each ends with its hub.
+    announcers: Mutex<HashMap<HubName, WeakAddr<Announcer<U>>>>,
+}
+
+impl<U: UserData> HubOpener<U> {
+    /// Opens hubs as `live` has them at that moment.
+    pub fn new(
+        live: Arc<ArcSwap<Live>>,
+        hooks: Option<HookCalls<U>>,
+        monitor: Arc<Monitor>,
+        metrics: Metrics,
+    ) -> Arc<Self> {
+        Arc::new(HubOpener { live, hooks, monitor, metrics, announcers: Mutex::default() })
+    }
+
+    /// The same as the registry of hubs wants it.
+    pub fn open_by(self: &Arc<Self>) -> OpenHub<U> {
+        let opener = self.clone();
+        Box::new(move |name| opener.open(name))
+    }
+
+    fn open(&self, name: &HubName) -> Hub<U> {
+        let live = self.live.load();
+        let (config, settings) = (&live.config, live.config.hubs.hub(name));
+        let window = config.fanout.window_bytes;
+        if name.is_reserved() {
+            // What the server tells about itself is not among what it tells, and no caller's code listens to it.
+            return Hub::open(registry_settings(config, name, settings), window, self.monitor.aside().clone());
+        }
+        let hub = Hub::open(registry_settings(config, name, settings), window, self.metrics.clone());
+        hub.registry().do_send(Watch(self.monitor.watcher().clone()));
+        if settings.announcements.enabled {
+            self.announce(&hub, config, settings);
+        }
+        if let Some(hooks) = &self.hooks {
+            let runner = HookRunner::launch(hooks, hub.clone(), self.metrics.clone());
+            hub.registry().do_send(ListenAsOwn(runner.recipient()));
+        }
+        hub
+    }
+
+    /// Has an open hub go by another configuration.
+    pub fn reconfigure(&self, hub: &Hub<U>, config: &Config) {
+        let settings = config.hubs.hub(hub.name());
+        hub.registry().do_send(Reconfigure(registry_settings(config, hub.name(), settings)));
+        if hub.name().is_reserved() {
+            return;
+        }
+        match self.announcer_of(hub.name()) {
+            Some(announcer) => announcer.do_send(Reannounce {
+                config: settings.announcements.clone(),
+                public_fields: config.users.public_fields.clone(),
+            }),
+            None if settings.announcements.enabled => self.announce(hub, config, settings),
+            None => {}
+        }
+    }
+
+    fn announcer_of(&self, hub: &HubName) -> Option<Addr<Announcer<U>>> {
+        // Whoever panicked while holding the lock left a map that is still whole.
+        let announcers = self.announcers.lock().unwrap_or_else(PoisonError::into_inner);
+        announcers.get(hub).and_then(WeakAddr::upgrade).filter(Addr::connected)
+    }
+
+    fn announce(&self, hub: &Hub<U>, config: &Config, settings: &HubConfig) {
+        let fields = config.users.public_fields.clone();
+        let queue = config.hooks.queue;
+        let announcer =
+            Announcer::launch(hub.clone(), settings.announcements.clone(), fields, queue, self.metrics.clone());
+        let mut announcers = self.announcers.lock().unwrap_or_else(PoisonError::into_inner);
+        announcers.retain(|_, announcer| announcer.upgrade().is_some_and(|announcer| announcer.connected()));
+        announcers.insert(hub.name().clone(), announcer.downgrade());
+        hub.registry().do_send(ListenAsOwn(announcer.recipient()));
+    }
+}
+
+fn registry_settings(config: &Config, name: &HubName, settings: &HubConfig) -> RegistrySettings {
+    RegistrySettings {
+        hub: name.clone(),
+        limits: MembershipLimits {
+            groups_per_connection: config.limits.groups_per_connection,
+            masks_per_connection: config.limits.masks_per_connection,
+            groups_per_hub: config.limits.groups_per_hub,
+            masks_per_hub: config.limits.masks_per_hub,
+        },
+        declared_groups: settings.declared_groups().collect(),
+        public_fields: config.users.public_fields.clone(),
+        list_page: config.limits.list_page,
+        mask_scan_per_second: config.limits.mask_scan_per_second,
+    }
+}
