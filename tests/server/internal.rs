@@ -19,7 +19,7 @@ fn beside(config: &mut Config) {
 }
 
 /// Where operators reach the server.
-async fn address(server: &TestServer) -> SocketAddr {
+pub async fn address(server: &TestServer) -> SocketAddr {
     let address = server.run(|running| match running {
         Started::Own(running) => running.internal_address(),
         #[cfg(feature = "mount")]

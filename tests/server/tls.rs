@@ -250,3 +250,19 @@ async fn a_new_certificate_is_shown_to_those_who_come_and_others_stay() {
     anna.publish("Sales", "Hello").await;
     mark.expect_message("Sales", "Hello").await;
 }
+
+#[tokio::test]
+async fn members_under_tls_and_in_plain_text_hear_the_same() {
+    let setup = Setup::new().under_tls().user_with_roles("boss", &["folkmoot.admin"]).config(|config| {
+        config.server.internal.port = Some(0);
+        config.server.internal.exclusive = false;
+    });
+    let server = setup.start().await;
+    let inside = crate::internal::address(&server).await;
+    let boss = || server.handshake().basic("boss", crate::support::PASSWORD).path("/client/hubs/folkmoot.admin");
+    let (mut under_tls, mut plain) = (boss().connect().await.unwrap(), boss().at(inside).connect().await.unwrap());
+    for client in [&mut under_tls, &mut plain] {
+        // Once a second there is a sample.
+        while client.next_json().await["group"] != "overview" {}
+    }
+}
