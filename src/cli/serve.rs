@@ -1,20 +1,21 @@
 //! `folkmoot serve`: runs the server until a signal ends it.
 
 use std::io::{self, Write};
-use std::net::SocketAddr;
 
 use anyhow::Context;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use super::place::reachable;
 use crate::app::{Running, Server};
-use crate::config::Config;
+use crate::config::{Config, Loaded};
 use crate::users::DemoUser;
 
 /// Starts the server and returns when a signal has ended it. A second signal ends the process at once.
-pub(super) fn run(config: Config) -> anyhow::Result<()> {
+pub(super) fn run(loaded: Loaded) -> anyhow::Result<()> {
+    let Loaded { config, origins, .. } = loaded;
     actix_rt::System::new().block_on(async {
         let mut signals = Signals::new().context("the signals of the system cannot be listened to")?;
-        let running = Server::new(config.clone()).start().await?;
+        let running = Server::new(config.clone()).origins(origins).start().await?;
         greet(&config, &running, &running.demo_users().await);
         let name = signals.next().await;
         log::info!(signal = name; "the server is going away; a second signal ends it at once");
@@ -78,13 +79,4 @@ fn write_greeting(out: &mut impl Write, config: &Config, running: &Running, demo
     )?;
     writeln!(out, "    (folkmoot user remove LOGIN, folkmoot user passwd LOGIN).")?;
     out.flush()
-}
-
-/// An address that can be clicked: "all of this machine's addresses" is none.
-fn reachable(address: SocketAddr) -> SocketAddr {
-    match address {
-        SocketAddr::V4(v4) if v4.ip().is_unspecified() => ([127, 0, 0, 1], v4.port()).into(),
-        SocketAddr::V6(v6) if v6.ip().is_unspecified() => (std::net::Ipv6Addr::LOCALHOST, v6.port()).into(),
-        address => address,
-    }
 }

@@ -2,13 +2,14 @@
 
 pub mod access;
 pub mod admission;
-pub(crate) mod api;
+mod api;
 mod cors;
-mod health;
+pub mod health;
 mod login;
 mod metrics;
 #[cfg(feature = "mount")]
 pub mod mounted;
+pub mod pages;
 pub mod porch;
 mod problem;
 mod routes;
@@ -16,6 +17,7 @@ mod seats;
 pub mod services;
 pub mod upgrade;
 
+pub use pages::Entrance;
 pub use problem::Problem;
 pub use routes::Routes;
 pub use seats::{Seat, Seats, Share, Shares};

@@ -13,6 +13,7 @@ mod members;
 mod path;
 mod query;
 mod send;
+mod server;
 mod time;
 
 use std::sync::Arc;
@@ -86,6 +87,8 @@ async fn dispatch<U: UserData>(
     let query = Query::read(request.query_string())?;
     let call = Call { services, request, query };
     match segments.as_slice() {
+        ["server", "overview"] => Ok(server::overview(&call.services)),
+        ["server", "config"] => Ok(server::config(&call.services)),
         ["hubs"] => hubs::list(&call).await,
         ["hubs", hub, rest @ ..] => {
             let hub = HubAsked::find(&call, hub)?;
@@ -98,7 +101,7 @@ async fn dispatch<U: UserData>(
 /// The methods of a path; `None` where there is none.
 fn methods(segments: &[&str]) -> Option<&'static str> {
     Some(match segments {
-        ["hubs"] => "GET",
+        ["hubs"] | ["server", "overview" | "config"] => "GET",
         ["hubs", _, rest @ ..] => match rest {
             [":send" | ":closeConnections"] => "POST",
             ["groups" | "connections"] => "GET",
