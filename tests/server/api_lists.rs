@@ -213,6 +213,7 @@ async fn what_is_not_there_is_404_or_an_empty_list(setup: Setup) {
     ] {
         let answer = server.api("HEAD", &format!("/api/hubs/chat/{path}"), &[], "").await;
         assert_eq!((answer.status, answer.body.as_str()), (status, ""), "{path}");
+        assert_eq!(answer.header("x-ms-error-code").is_some(), status == 404, "{path}");
         let closed = server.api("HEAD", &format!("/api/hubs/nowhere/{path}"), &[], "").await;
         assert_eq!(closed.status, 404, "{path}");
     }

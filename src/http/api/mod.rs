@@ -176,7 +176,7 @@ fn no_content() -> HttpResponse {
     HttpResponse::NoContent().finish()
 }
 
-/// 200 or 404, without a word: the answer to a `HEAD`.
-fn exists_if(exists: bool) -> HttpResponse {
-    if exists { HttpResponse::Ok().finish() } else { HttpResponse::NotFound().finish() }
+/// The answer to a `HEAD`: 200, or what is missing, of which only the head is sent.
+fn exists_if(exists: bool, missing: impl FnOnce() -> ApiError) -> Result<HttpResponse, ApiError> {
+    if exists { Ok(HttpResponse::Ok().finish()) } else { Err(missing()) }
 }
