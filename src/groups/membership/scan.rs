@@ -162,3 +162,135 @@ impl GroupFilter {
         name.get(..self.prefix.len() + rest.find(delimiter)? + delimiter.len())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::auth::permissions::Permissions;
+    use crate::event::{Authority, Connection};
+    use crate::groups::membership::{MembershipLimits, Place};
+    use crate::ids::HubName;
+
+    fn group(name: &str) -> GroupName {
+        GroupName::parse(name, true).unwrap()
+    }
+
+    /// A hub in which each connection is some user's and in some groups.
+    fn membership(connections: &[(u8, Vec<String>)]) -> Membership<()> {
+        let many = 1000;
+        let limits = MembershipLimits {
+            groups_per_connection: many,
+            masks_per_connection: many,
+            groups_per_hub: many,
+            masks_per_hub: many,
+        };
+        let mut membership = Membership::new(limits, []);
+        for (user, groups) in connections {
+            let connection = Connection {
+                id: ConnectionId::random(),
+                hub: HubName::parse("chat").unwrap(),
+                user_id: Some(UserId::parse(&format!("user-{user}")).unwrap()),
+                authority: Authority::Store,
+                user: None,
+                address: None,
+                subprotocol: None,
+            };
+            let (id, place) = (connection.id, Place { worker: 0, slot: 0 });
+            membership.connect(Entry::new(Arc::new(connection), Arc::new(Permissions::default()), place));
+            for name in groups {
+                membership.join(id, &group(name)).unwrap();
+            }
+        }
+        membership
+    }
+
+    fn all_groups(membership: &Membership<()>, filter: &GroupFilter, reach: Reach) -> Vec<Named> {
+        let (mut all, mut after) = (Vec::<Named>::new(), None);
+        loop {
+            let Step { found, next } = membership.scan_groups(filter, after.as_deref(), reach);
+            assert!(found.len() <= reach.found);
+            for named in found {
+                match (all.last_mut(), &named) {
+                    (Some(Named::Prefix { prefix, groups }), Named::Prefix { prefix: same, groups: further })
+                        if prefix == same =>
+                    {
+                        *groups += further;
+                    }
+                    _ => all.push(named),
+                }
+            }
+            let Some(next) = next else { return all };
+            assert!(after.is_none_or(|after| after < next), "a step gets on");
+            after = Some(next);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn however_small_the_steps_all_that_passes_the_filter_is_found_once(
+            connections in prop::collection::vec((0..3u8, prop::collection::vec("[ab/]{1,4}", 0..5)), 0..12),
+            prefix in "[ab/]{0,2}",
+            mask in prop::option::of("[ab/]{0,2}[*][ab/]{0,1}"),
+            delimited in any::<bool>(),
+            user in prop::option::of(0..3u8),
+            member_of in prop::option::of("[ab/]{1,2}"),
+            found in 1..4usize,
+            looked_at in 1..6usize,
+        ) {
+            let membership = membership(&connections);
+            let reach = Reach { found, looked_at };
+            let filter = GroupFilter {
+                prefix: prefix.clone(),
+                among: mask.as_ref().map(|mask| Target::parse(mask, true).unwrap()),
+                delimiter: delimited.then(|| "/".to_owned()),
+            };
+            let mut expected: Vec<(String, usize)> = Vec::new();
+            for (name, _) in membership.groups(filter.among.as_ref(), None, usize::MAX, |name| name.starts_with(&prefix)).items {
+                let rest = &name.as_str()[prefix.len()..];
+                let shown = match rest.find('/').filter(|_| delimited) {
+                    Some(end) => format!("{prefix}{}", &rest[..=end]),
+                    None => name.to_string(),
+                };
+                let is_prefix = delimited && rest.contains('/');
+                match expected.last_mut() {
+                    Some((last, count)) if is_prefix && *count > 0 && *last == shown => *count += 1,
+                    _ => expected.push((shown, usize::from(is_prefix))),
+                }
+            }
+            let told = all_groups(&membership, &filter, reach).into_iter().map(|named| match named {
+                Named::Group { name, .. } => (name.to_string(), 0),
+                Named::Prefix { prefix, groups } => (prefix, groups),
+            });
+            prop_assert_eq!(told.collect::<Vec<_>>(), expected);
+
+            let filter = ConnectionFilter {
+                group: member_of.as_deref().map(group),
+                user: user.map(|user| UserId::parse(&format!("user-{user}")).unwrap()),
+                ..ConnectionFilter::default()
+            };
+            let mut expected: Vec<_> = membership
+                .connections()
+                .map(|entry| &entry.connection)
+                .filter(|one| filter.user.is_none() || one.user_id == filter.user)
+                .filter(|one| filter.group.as_ref().is_none_or(|group| membership.is_member(one.id, group.as_str())))
+                .map(|one| one.id)
+                .collect();
+            expected.sort_unstable();
+            let (mut told, mut after) = (Vec::new(), None);
+            loop {
+                let step = membership.scan_connections(&filter, after, reach);
+                prop_assert!(step.found.len() <= found);
+                told.extend(step.found.iter().map(|entry| entry.connection.id));
+                after = step.next;
+                if after.is_none() {
+                    break;
+                }
+            }
+            prop_assert_eq!(told, expected);
+        }
+    }
+}

@@ -57,19 +57,21 @@ pub(super) async fn one<U: UserData>(hub: HubAsked<U>, id: &str) -> Result<HttpR
 
 /// `HEAD …/connections/{id}`.
 pub(super) async fn exists<U: UserData>(hub: HubAsked<U>, id: &str) -> Result<HttpResponse, ApiError> {
-    Ok(exists_if(match (hub.open(), id.parse()) {
+    let exists = match (hub.open(), id.parse()) {
         (Some(hub), Ok(id)) => find(hub, id).await.is_some(),
         _ => false,
-    }))
+    };
+    exists_if(exists, ApiError::no_connection)
 }
 
 /// `HEAD …/users/{user}`: whether the user has a connection.
 pub(super) async fn user_exists<U: UserData>(hub: HubAsked<U>, user: &str) -> Result<HttpResponse, ApiError> {
     let filter = ConnectionFilter { user: Some(UserId::parse(user)?), ..ConnectionFilter::default() };
-    Ok(exists_if(match hub.open() {
+    let exists = match hub.open() {
         Some(hub) => !hub.find_connections(filter, None, 1).await.items.is_empty(),
         None => false,
-    }))
+    };
+    exists_if(exists, ApiError::no_user)
 }
 
 /// `GET …/connections/{id}/groups`: all of them, by name.

@@ -66,14 +66,15 @@ fn token_text(token: &str) -> Option<String> {
 /// `HEAD …/groups/{group}`: whether somebody is in it, or in one of the groups that a mask matches.
 pub(super) async fn exists<U: UserData>(hub: HubAsked<U>, target: &str) -> Result<HttpResponse, ApiError> {
     let target = hub.target(target)?;
-    let Some(hub) = hub.open() else { return Ok(exists_if(false)) };
+    let nobody = || ApiError::no_group("Nobody is in such a group.");
+    let Some(hub) = hub.open() else { return Err(nobody()) };
     let mut pages = GroupPages::new(hub, target);
     while let Some(page) = pages.next().await {
         if page.iter().any(|named| matches!(named, Named::Group { members: 1.., .. })) {
-            return Ok(exists_if(true));
+            return exists_if(true, nobody);
         }
     }
-    Ok(exists_if(false))
+    exists_if(false, nobody)
 }
 
 /// `GET …/groups/{group}/:count`: whom a message would reach.
