@@ -160,14 +160,15 @@ async fn what_waits_for_one_connection_is_told_until_a_minute_later(setup: Setup
     let told = timeout(DEADLINE, async {
         loop {
             let high = server.metric("folkmoot_outbound_queue_high_bytes").await;
-            if high > 0.0 {
+            // An earlier sample may have seen the beginning of it.
+            if high > (1 << 19) as f64 {
                 return high;
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     });
     let high = told.await.expect("the queue is not told");
-    assert!(high > (1 << 19) as f64 && high <= (1 << 20) as f64, "{high}");
+    assert!(high <= (1 << 20) as f64, "{high}");
     talker.close(Some(1000)).await;
 }
 
