@@ -2,7 +2,7 @@
 
 pub mod access;
 pub mod admission;
-mod health;
+pub mod health;
 mod login;
 mod metrics;
 #[cfg(feature = "mount")]
