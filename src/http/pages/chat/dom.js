@@ -1,0 +1,47 @@
+// Making elements. Whatever comes from people becomes text here, never HTML: there is no way to hand over markup.
+
+/**
+ * An element with properties and children. A property that begins with "aria-", "data-" or that no element has becomes
+ * an attribute; one that is `undefined` or `null` is left out. A child is a node or a text.
+ */
+export function el(tag, properties = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(properties)) {
+    if (value === undefined || value === null) continue;
+    if (name in element && !name.includes("-")) element[name] = value;
+    else element.setAttribute(name, value);
+  }
+  element.append(...children.filter((child) => child !== undefined && child !== null));
+  return element;
+}
+
+export function byId(id) {
+  return document.getElementById(id);
+}
+
+/** "1 member", "2 members", "1,204 members". */
+export function count(n, one, many = `${one}s`) {
+  return `${n.toLocaleString("en")} ${n === 1 ? one : many}`;
+}
+
+/** "14:05", in the clock of the person. */
+export function clock(at) {
+  return new Date(at).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+}
+
+/** Calls a function at most once per drawn picture, however often it is asked for. */
+export function oncePerFrame(run) {
+  let asked = false;
+  const now = () => {
+    if (!asked) return;
+    asked = false;
+    run();
+  };
+  return () => {
+    if (asked) return;
+    asked = true;
+    // A page in the background draws no pictures, and should not fall behind for that.
+    if (document.visibilityState === "visible") requestAnimationFrame(now);
+    else setTimeout(now, 200);
+  };
+}
