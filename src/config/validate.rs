@@ -104,6 +104,7 @@ impl Config {
     fn check_durations(&self, check: &mut Check) {
         for (key, value) in [
             ("auth.token_ttl", self.auth.token_ttl),
+            ("auth.session_ttl", self.auth.session_ttl),
             ("users.revision_interval", self.users.revision_interval),
             ("limits.write_timeout", self.limits.write_timeout),
             ("limits.handshake_timeout", self.limits.handshake_timeout),

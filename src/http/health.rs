@@ -7,7 +7,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde_json::json;
 use tokio::time::timeout;
 
-use super::Services;
+use super::{Services, access};
 use crate::user::UserData;
 
 /// How long the store may take to answer.
@@ -18,7 +18,7 @@ pub(super) async fn health() -> HttpResponse {
     HttpResponse::Ok().content_type("text/plain").body("ok\n")
 }
 
-/// `GET /ready`: 200 when connections are welcome, 503 when not. Operators on this machine also learn why.
+/// `GET /ready`: 200 when connections are welcome, 503 when not. Operators also learn why.
 pub(super) async fn ready<U: UserData>(services: Arc<Services<U>>, request: HttpRequest) -> HttpResponse {
     let draining = services.is_draining();
     let store = match services.store.clone() {
@@ -30,9 +30,7 @@ pub(super) async fn ready<U: UserData>(services: Arc<Services<U>>, request: Http
     };
     let ready = store && !draining;
     let mut response = if ready { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
-    let client = services.client_of(&request);
-    // Nor a page whose name was made to mean this machine (DNS rebinding).
-    match services.may_read(&client) && services.origins.check_host(request.headers()).is_ok() {
+    match access::check_read(&services, &request).await.is_ok() {
         true => response.json(json!({ "ready": ready, "draining": draining, "store": store })),
         false => response.json(json!({ "ready": ready })),
     }

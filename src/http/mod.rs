@@ -1,5 +1,6 @@
 //! The HTTP side: who may connect, and the routes beside the WebSocket.
 
+pub mod access;
 pub mod admission;
 mod health;
 mod login;

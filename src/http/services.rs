@@ -29,7 +29,7 @@ use crate::protocol::json::ParseOptions;
 use crate::session::{InboundRates, SessionSettings};
 use crate::transport::decoder::DecoderLimits;
 use crate::user::{User, UserData};
-use crate::users::{LoginError, StoreError, UserRecord, UserStore, Verifier};
+use crate::users::{LoginError, StoreError, StoredUser, UserRecord, UserStore, Verifier};
 
 /// Makes the caller's user data out of what the store or a token tells.
 pub type MapUser<U> = Arc<dyn Fn(User) -> Option<U> + Send + Sync>;
@@ -112,6 +112,19 @@ impl<U: UserData> Services<U> {
         OwnNames { host: client.host(), public_urls: &self.public_urls }
     }
 
+    /// How this server is to be called in answers: its own first name where it has one, else the name that the request
+    /// used.
+    ///
+    /// # Errors
+    /// 400 for a request without a valid `Host`.
+    pub fn base_url(&self, client: &ClientAddress) -> Result<BaseUrl, Problem> {
+        if let Some(url) = self.public_urls.first() {
+            return Ok(url.clone());
+        }
+        let host = client.host().cloned().ok_or_else(|| Problem::bad_request("The request has no valid Host."))?;
+        Ok(BaseUrl::of_host(client.is_secure(), host))
+    }
+
     /// Checks a login and its password against the store.
     ///
     /// # Errors
@@ -186,6 +199,14 @@ impl<U: UserData> Services<U> {
     /// # Errors
     /// A [`Problem`] for the client: 401 for one who is unknown or disabled.
     pub async fn store_user(self: &Arc<Self>, login: UserId, client: &ClientAddress) -> Result<UserRecord, Problem> {
+        self.stored_user(login, client).await.map(|user| user.record)
+    }
+
+    /// The same with the hash of the password.
+    ///
+    /// # Errors
+    /// As for [`store_user`](Services::store_user).
+    pub async fn stored_user(self: &Arc<Self>, login: UserId, client: &ClientAddress) -> Result<StoredUser, Problem> {
         let denied = || {
             self.metrics.auth_failures.increment(1);
             Problem::unauthorized("The token's user may not log in.")
@@ -194,7 +215,7 @@ impl<U: UserData> Services<U> {
         let found = self.home.spawn(async move { store.find(&login).await }).await;
         let found = found.unwrap_or_else(|_| Err(StoreError::Unavailable("the query was given up".into())));
         match found {
-            Ok(Some(user)) if !user.record.disabled && self.demo_may(&user.record, client) => Ok(user.record),
+            Ok(Some(user)) if !user.record.disabled && self.demo_may(&user.record, client) => Ok(user),
             Ok(_) => Err(denied()),
             Err(error) => {
                 log::warn!(error:%; "the user store does not answer");
@@ -206,11 +227,6 @@ impl<U: UserData> Services<U> {
     /// Demo users have passwords that everybody knows: they log in from this machine only.
     fn demo_may(&self, record: &UserRecord, client: &ClientAddress) -> bool {
         !record.demo || self.config().auth.allow_demo_users || client.is_direct_loopback()
-    }
-
-    /// Whether the bearer of this request, or its origin on this machine, may see what operators see.
-    pub fn may_read(&self, client: &ClientAddress) -> bool {
-        client.is_direct_loopback()
     }
 
     /// How the links of a worker are bounded.

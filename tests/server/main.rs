@@ -2,6 +2,7 @@
 #![cfg(feature = "sqlite")]
 
 mod announcements;
+mod api_tokens;
 mod authentication;
 mod framing;
 mod groups;
