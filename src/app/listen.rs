@@ -65,11 +65,14 @@ where
     })
 }
 
-/// The server's own `App`: nothing but its routes.
+/// The server's own `App`: nothing but its routes and pages.
 pub fn default_app<U: UserData>(routes: Routes<U>) -> Listen<U> {
     listen_with(move || {
         let routes = routes.clone();
-        App::new().configure(move |config| routes.configure(config))
+        App::new().configure(move |config| {
+            routes.configure(config);
+            routes.configure_pages(config);
+        })
     })
 }
 

@@ -14,6 +14,7 @@ mod limits;
 mod load;
 mod log;
 mod overlay;
+mod pages;
 mod schema;
 mod secret;
 mod server;
@@ -39,6 +40,7 @@ pub use self::limits::LimitsConfig;
 pub(crate) use self::load::from_layers;
 pub use self::load::{DEFAULT_FILE, Loaded};
 pub use self::log::LogConfig;
+pub use self::pages::{PagesConfig, ServePage};
 pub use self::secret::{AccessKey, AccessKeyError, DatabaseUrl, DatabaseUrlError};
 pub use self::server::ServerConfig;
 pub use self::shutdown::ShutdownConfig;
@@ -82,6 +84,8 @@ pub struct Config {
     pub hooks: HooksConfig,
     /// How long a shutdown takes.
     pub shutdown: ShutdownConfig,
+    /// Which pages are served.
+    pub pages: PagesConfig,
     /// How much is logged.
     pub log: LogConfig,
 }
@@ -99,6 +103,7 @@ impl Default for Config {
             heartbeat: HeartbeatConfig::default(),
             hooks: HooksConfig::default(),
             shutdown: ShutdownConfig::default(),
+            pages: PagesConfig::default(),
             log: LogConfig::default(),
         }
     }

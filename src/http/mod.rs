@@ -7,6 +7,7 @@ mod login;
 mod metrics;
 #[cfg(feature = "mount")]
 pub mod mounted;
+pub mod pages;
 pub mod porch;
 mod problem;
 mod routes;
@@ -14,6 +15,7 @@ mod seats;
 pub mod services;
 pub mod upgrade;
 
+pub use pages::Entrance;
 pub use problem::Problem;
 pub use routes::Routes;
 pub use seats::{Seat, Seats, Share, Shares};

@@ -9,7 +9,7 @@ use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use futures_util::future::Either;
 
-use super::{Problem, Services, health, login, metrics};
+use super::{Entrance, Problem, Services, health, login, metrics, pages};
 use crate::user::UserData;
 
 /// Where WebSockets are. Handshakes do not come by these routes on the server's own listener.
@@ -63,6 +63,27 @@ impl<U: UserData> Routes<U> {
         for path in WEB_SOCKET_PATHS {
             config.service(web::resource(path).to(not_a_handshake));
         }
+    }
+
+    /// Adds the pages that the configuration serves (`pages`): the chat at `/`, the dashboard at `/admin`, their files under
+    /// `/assets`. An `App` of your own has them only by this; they look for `/auth/token`, `/api` and the WebSocket beside
+    /// them, so add them where [`configure`](Routes::configure) adds the rest.
+    pub fn configure_pages(&self, config: &mut ServiceConfig) {
+        self.pages_of(Entrance::Main, config);
+    }
+
+    /// The pages of a listener.
+    pub(crate) fn pages_of(&self, entrance: Entrance, config: &mut ServiceConfig) {
+        let routes = self.clone();
+        let chat = move |request: HttpRequest| routes.with(move |services| pages::chat(services, request, entrance));
+        let routes = self.clone();
+        let admin = move |request: HttpRequest| routes.with(move |services| pages::admin(services, request, entrance));
+        let routes = self.clone();
+        let asset = move |request: HttpRequest| routes.with(move |services| pages::asset(services, request, entrance));
+        config
+            .service(web::resource("/").route(web::route().guard(get_or_head()).to(chat)))
+            .service(web::resource("/admin").route(web::route().guard(get_or_head()).to(admin)))
+            .service(web::resource("/assets/{folder}/{name:.*}").route(web::route().guard(get_or_head()).to(asset)));
     }
 
     fn with<F: Future<Output = Result<HttpResponse, Problem>>>(

@@ -20,6 +20,7 @@ mod mount;
 mod operations;
 mod order;
 mod origins;
+mod pages;
 mod permissions;
 mod porch;
 mod questions;

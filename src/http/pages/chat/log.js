@@ -1,6 +1,7 @@
 // What was said in the selected group: drawn message by message, at most as many as are kept.
 
-import { byId, clock, count, el, oncePerFrame } from "./dom.js";
+import { element } from "../shared/dom.js";
+import { byId, clock, count, oncePerFrame } from "./common.js";
 import { hueOf, initials, nameOf } from "./people.js";
 
 // Nearer to the end than this, one reads along.
@@ -83,9 +84,9 @@ export class Log {
 
   #item(message) {
     if (message.kind === "announcement" || message.kind === "note") {
-      const time = el("time", { dateTime: new Date(message.at).toISOString() }, clock(message.at));
-      const where = message.within ? el("span", { className: "chip" }, message.within) : null;
-      return el("li", { className: `event ${message.kind}` }, el("span", {}, message.text), where, time);
+      const time = element("time", { datetime: new Date(message.at).toISOString() }, clock(message.at));
+      const where = message.within ? element("span", { class: "chip" }, message.within) : null;
+      return element("li", { class: `event ${message.kind}` }, element("span", {}, message.text), where, time);
     }
     return said(message, this.#continues(message), this.onRetry);
   }
@@ -113,26 +114,26 @@ export class Log {
 }
 
 function divider() {
-  return el("li", { className: "divider" }, el("span", {}, "New"));
+  return element("li", { class: "divider" }, element("span", {}, "New"));
 }
 
 function said(message, continues, onRetry) {
   const name = message.own ? "You" : nameOf(message.userId, message.user);
-  const avatar = el("span", { className: "avatar", "aria-hidden": "true", "data-hue": hueOf(message.userId ?? "") });
+  const avatar = elementement("span", { class: "avatar", "aria-hidden": "true", "data-hue": hueOf(message.userId ?? "") });
   avatar.append(initials(message.own ? nameOf(message.userId) : name));
-  const head = el(
+  const head = element(
     "header",
-    { className: continues ? "visually-hidden" : "" },
-    el("strong", { className: "name" }, name),
-    el("time", { dateTime: new Date(message.at).toISOString() }, clock(message.at)),
+    { class: continues ? "visually-hidden" : "" },
+    element("strong", { class: "name" }, name),
+    element("time", { datetime: new Date(message.at).toISOString() }, clock(message.at)),
   );
-  const chips = el("span", { className: "chips" });
-  if (message.within) chips.append(el("span", { className: "chip" }, message.within));
-  if (message.mask) chips.append(el("span", { className: "chip mask" }, `to ${message.mask === "*" ? "everybody" : message.mask}`));
-  if (message.reach) chips.append(el("span", { className: "chip reach" }, message.reach));
-  const body = el("div", { className: `text ${message.kind}`, dir: "auto" }, message.text);
-  const cut = message.cut ? el("p", { className: "cut" }, `Cut here: ${count(message.cut, "character")} in all.`) : null;
-  const item = el("li", { className: "message" }, avatar, el("div", { className: "bubble" }, head, chips, body, cut));
+  const chips = element("span", { class: "chips" });
+  if (message.within) chips.append(element("span", { class: "chip" }, message.within));
+  if (message.mask) chips.append(element("span", { class: "chip mask" }, `to ${message.mask === "*" ? "everybody" : message.mask}`));
+  if (message.reach) chips.append(element("span", { class: "chip reach" }, message.reach));
+  const body = element("div", { class: `text ${message.kind}`, dir: "auto" }, message.text);
+  const cut = message.cut ? element("p", { class: "cut" }, `Cut here: ${count(message.cut, "character")} in all.`) : null;
+  const item = element("li", { class: "message" }, avatar, element("div", { class: "bubble" }, head, chips, body, cut));
   item.classList.toggle("continues", continues);
   item.classList.toggle("own", Boolean(message.own));
   item.classList.toggle("pending", message.state === "pending");
@@ -141,7 +142,7 @@ function said(message, continues, onRetry) {
 }
 
 function failure(message, onRetry) {
-  const again = el("button", { type: "button", className: "quiet" }, "Try again");
+  const again = element("button", { type: "button", class: "quiet" }, "Try again");
   again.addEventListener("click", () => onRetry(message));
-  return el("p", { className: "failure" }, el("span", {}, `Not sent: ${message.error}`), again);
+  return element("p", { class: "failure" }, element("span", {}, `Not sent: ${message.error}`), again);
 }

@@ -39,7 +39,7 @@ function parse(mask) {
   const characters = [...mask];
   const tokens = [];
   for (let i = 0; i < characters.length; i += 1) {
-    const end = characters[i] === "[" ? endOfSet(characters, i) : -1;
+    const end = characters[i] === "[" ? characters.indexOf("]", i) : -1;
     if (characters[i] === "*") {
       tokens.push("*");
     } else if (characters[i] === "?") {
@@ -53,12 +53,6 @@ function parse(mask) {
     }
   }
   return tokens;
-}
-
-/** A `]` that comes first belongs to the set. */
-function endOfSet(characters, start) {
-  const first = characters[start + 1] === "!" ? start + 2 : start + 1;
-  return characters.indexOf("]", first + 1);
 }
 
 function set(members) {

@@ -1,19 +1,4 @@
-// Making elements. Whatever comes from people becomes text here, never HTML: there is no way to hand over markup.
-
-/**
- * An element with properties and children. A property that begins with "aria-", "data-" or that no element has becomes
- * an attribute; one that is `undefined` or `null` is left out. A child is a node or a text.
- */
-export function el(tag, properties = {}, ...children) {
-  const element = document.createElement(tag);
-  for (const [name, value] of Object.entries(properties)) {
-    if (value === undefined || value === null) continue;
-    if (name in element && !name.includes("-")) element[name] = value;
-    else element.setAttribute(name, value);
-  }
-  element.append(...children.filter((child) => child !== undefined && child !== null));
-  return element;
-}
+// Small things that the parts of the page have in common, beside `shared/dom.js`.
 
 export function byId(id) {
   return document.getElementById(id);
