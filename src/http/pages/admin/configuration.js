@@ -1,0 +1,49 @@
+// The configuration that is in effect, and where each value comes from. Secrets are hidden by the server.
+
+import { element } from "../shared/dom.js";
+import { plural, text } from "./format.js";
+import { refuse, Table } from "./ui.js";
+
+const MOST_ROWS = 200;
+
+export function configuration({ api }) {
+  let keys = [];
+  const table = new Table("Configuration", [
+    { title: "Key", cell: ({ key }) => element("code", {}, key) },
+    { title: "Value", cell: ({ value }) => element("code", {}, text(value)) },
+    { title: "Origin", cell: ({ origin }) => origin ?? "" },
+    { title: "Changed by", cell: ({ reloadable }) => (reloadable ? "reload" : "restart") },
+  ], "No key matches.");
+  const words = element("input", { type: "search", oninput: () => show() });
+  const shownOf = element("span", { class: "count", role: "status" });
+
+  function show() {
+    const wanted = words.value.trim().toLowerCase();
+    const found = keys.filter(({ key, value, origin }) => `${key} ${text(value)} ${origin ?? ""}`.toLowerCase().includes(wanted));
+    table.show(found.slice(0, MOST_ROWS));
+    shownOf.textContent =
+      plural(found.length, "key") + (found.length > MOST_ROWS ? `, the first ${MOST_ROWS} of them shown` : "");
+  }
+
+  api
+    .get("server/config")
+    .then((answer) => {
+      keys = answer.value;
+      show();
+    })
+    .catch(refuse);
+  return {
+    title: "Configuration",
+    element: element(
+      "div",
+      {},
+      element(
+        "form",
+        { class: "filter", role: "search", onsubmit: (event) => event.preventDefault() },
+        element("label", {}, "Contains", words),
+        shownOf,
+      ),
+      table.element,
+    ),
+  };
+}
