@@ -114,7 +114,7 @@ pub async fn admit<U: UserData>(
     let raw = raw_mode(handshake.query, config)?;
 
     let known = identify(services, handshake, &hub, config, &client).await?;
-    if hub.is_reserved() && !known.roles.iter().any(|role| matches!(role, Role::Admin | Role::AdminRead)) {
+    if hub.is_reserved() && !known.roles.iter().any(is_admin_role) {
         return Err(Problem::forbidden("This hub is entered with an admin role only."));
     }
     let (subprotocol, echo) = negotiate(handshake.headers);
@@ -393,13 +393,13 @@ pub async fn log_in<U: UserData>(
     Ok(LoggedIn::Store(Box::new(record)))
 }
 
-/// Whether a user of the store may enter a hub. Into reserved ones the role leads, and not the user's list.
-pub fn may_enter(record: &UserRecord, hub: &HubName, default: &HubName) -> bool {
-    if hub.is_reserved() {
-        let mut roles = record.roles.iter().filter(|role| role.counts_in(hub)).map(|role| &role.role);
-        return roles.any(|role| matches!(role, Role::Admin | Role::AdminRead));
-    }
-    record.hubs.allows(hub, default)
+/// Whether the roles of a store user lead into a reserved hub.
+pub fn may_enter_reserved(user: &UserRecord, hub: &HubName) -> bool {
+    user.roles.iter().filter(|role| role.counts_in(hub)).any(|role| is_admin_role(&role.role))
+}
+
+fn is_admin_role(role: &Role) -> bool {
+    matches!(role, Role::Admin | Role::AdminRead)
 }
 
 fn of_identity<U: UserData>(
@@ -428,7 +428,8 @@ fn of_record<U: UserData>(
     hub: &HubName,
     config: &HubConfig,
 ) -> Result<Known<U>, Problem> {
-    if !may_enter(&record, hub, &services.config().hubs.default) {
+    // A reserved hub is entered by a role, which was given to the user by name.
+    if !hub.is_reserved() && !record.hubs.allows(hub, &services.config().hubs.default) {
         return Err(Problem::forbidden("This user may not enter this hub."));
     }
     let own = record.roles.iter().filter(|role| role.counts_in(hub)).map(|role| role.role.clone());

@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod admission;
+mod api;
 pub mod health;
 mod login;
 mod metrics;
