@@ -9,7 +9,7 @@ use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use futures_util::future::Either;
 
-use super::api::server;
+use super::api::{me, server};
 use super::{Entrance, Problem, Services, health, login, metrics, pages};
 use crate::user::UserData;
 
@@ -47,6 +47,8 @@ impl<U: UserData> Routes<U> {
         let routes = self.clone();
         let metrics = move |request: HttpRequest| routes.with(move |services| metrics::metrics(services, request));
         let routes = self.clone();
+        let me = move |request: HttpRequest| routes.with(move |services| me::me(services, request));
+        let routes = self.clone();
         let overview = move |request: HttpRequest| routes.with(move |services| server::overview(services, request));
         let routes = self.clone();
         let settings = move |request: HttpRequest| routes.with(move |services| server::config(services, request));
@@ -59,6 +61,7 @@ impl<U: UserData> Routes<U> {
         config
             .service(web::resource("/health").route(web::route().guard(get_or_head()).to(health::health)))
             .service(web::resource("/ready").route(web::route().guard(get_or_head()).to(ready)))
+            .service(web::resource("/api/me").route(web::route().guard(get_or_head()).to(me)))
             .service(web::resource("/api/server/overview").route(web::route().guard(get_or_head()).to(overview)))
             .service(web::resource("/api/server/config").route(web::route().guard(get_or_head()).to(settings)))
             .service(web::resource("/metrics").route(web::route().guard(get_or_head()).to(metrics)))

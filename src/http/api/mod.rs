@@ -1,3 +1,4 @@
 //! The HTTP API: what operators and application servers ask and tell a running server.
 
+pub(super) mod me;
 pub(super) mod server;

@@ -29,14 +29,15 @@ export class Chart {
     this.#paths = lines.map(line);
     const box = { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", role: "img" };
     this.#drawing = svg("svg", box, this.#paths);
-    const legend = lines.length > 1 && lines.map(({ name }, number) => element("span", { class: `key key-${number}` }, name));
+    const key = ({ name }, number) => element("span", { class: `key key-${number}` }, name);
+    const legend = lines.length > 1 ? lines.map(key) : null;
     this.element = element(
       "section",
       { class: "chart" },
       element("h2", {}, title),
       this.#now,
       this.#drawing,
-      element("p", { class: "legend" }, legend || null, this.#most),
+      element("p", { class: "legend" }, legend, this.#most),
     );
   }
 

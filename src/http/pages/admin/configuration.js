@@ -8,18 +8,20 @@ const MOST_ROWS = 200;
 
 export function configuration({ api }) {
   let keys = [];
-  const table = new Table("Configuration", [
+  const columns = [
     { title: "Key", cell: ({ key }) => element("code", {}, key) },
     { title: "Value", cell: ({ value }) => element("code", {}, text(value)) },
     { title: "Origin", cell: ({ origin }) => origin ?? "" },
-    { title: "Changed by", cell: ({ reloadable }) => (reloadable ? "reload" : "restart") },
-  ], "No key matches.");
-  const words = element("input", { type: "search", oninput: () => show() });
+    { title: "A change needs", cell: ({ reloadable }) => (reloadable ? "reload" : "restart") },
+  ];
+  const table = new Table("Configuration", columns, "No key matches.");
+  const search = element("input", { type: "search", oninput: () => show() });
   const shownOf = element("span", { class: "count", role: "status" });
 
   function show() {
-    const wanted = words.value.trim().toLowerCase();
-    const found = keys.filter(({ key, value, origin }) => `${key} ${text(value)} ${origin ?? ""}`.toLowerCase().includes(wanted));
+    const wanted = search.value.trim().toLowerCase();
+    const words = ({ key, value, origin }) => `${key} ${text(value)} ${origin ?? ""}`.toLowerCase();
+    const found = keys.filter((entry) => words(entry).includes(wanted));
     table.show(found.slice(0, MOST_ROWS));
     shownOf.textContent =
       plural(found.length, "key") + (found.length > MOST_ROWS ? `, the first ${MOST_ROWS} of them shown` : "");
@@ -40,7 +42,7 @@ export function configuration({ api }) {
       element(
         "form",
         { class: "filter", role: "search", onsubmit: (event) => event.preventDefault() },
-        element("label", {}, "Contains", words),
+        element("label", {}, "Contains", search),
         shownOf,
       ),
       table.element,

@@ -44,7 +44,12 @@ export function connection({ api, hub, query, mayWrite }) {
 
   return {
     title: `Connection ${id}`,
-    element: element("div", {}, element("p", {}, element("a", { href: link("connections", { hub }) }, "All connections")), body),
+    element: element(
+      "div",
+      {},
+      element("p", {}, element("a", { href: link("connections", { hub }) }, "All connections")),
+      body,
+    ),
   };
 }
 

@@ -17,8 +17,8 @@ export function connections({ api, hub, query, mayWrite }) {
       cell: ({ connectionId }) =>
         element("a", { class: "id", href: link("connection", { hub, id: connectionId }) }, connectionId),
     },
-    { title: "User", cell: ({ userId, user }) => [userId ?? "–", user?.username && ` (${user.username})`] .filter(Boolean) },
-    { title: "Address", cell: ({ address }) => address ?? "–" },
+    { title: "User", cell: ({ userId, user }) => userOf(userId, user) },
+    { title: "Address", cell: ({ address }) => element("span", { class: "address" }, address ?? "–") },
     { title: "Connected", cell: ({ connectedAt }) => moment(connectedAt) },
     { title: "Groups", cell: ({ groups }) => count(groups) },
     { title: "Queue", cell: ({ queue }) => queueOf(queue) },
@@ -38,6 +38,11 @@ export function connections({ api, hub, query, mayWrite }) {
     element: element("div", {}, filter(hub, query), table.element, pager.element),
     close: () => pager.close(),
   };
+}
+
+/** The user of a connection, by id and name. */
+function userOf(userId, user) {
+  return user?.username && user.username !== userId ? `${userId ?? "–"} (${user.username})` : (userId ?? "–");
 }
 
 /** What waits for a connection to read it. */

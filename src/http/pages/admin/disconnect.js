@@ -28,10 +28,13 @@ export function disconnectUserButton({ api, hub, userId, done }) {
 
 function button(label, words, { title, detail, close, told, done }) {
   async function press() {
-    const reason = element("label", {}, "Reason (told to the client)", element("input", { name: "reason", maxlength: 100 }));
-    const kick = element("label", { class: "check" }, element("input", { name: "kick", type: "checkbox", value: "true" }),
-      "Tell the client not to come back");
-    const answer = await ask({ title, detail, action: "Disconnect", fields: [reason, kick] });
+    const reason = element("input", { name: "reason", maxlength: 100 });
+    const kick = element("input", { name: "kick", type: "checkbox", value: "true" });
+    const fields = [
+      element("label", {}, "Reason, which the client is told", reason),
+      element("label", { class: "check" }, kick, "Tell the client not to come back"),
+    ];
+    const answer = await ask({ title, detail, action: "Disconnect", fields });
     if (!answer) return;
     try {
       await close(answer);

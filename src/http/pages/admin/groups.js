@@ -99,7 +99,8 @@ class Level {
       element("a", { class: "name", href: link("members", { hub, group }), "aria-label": group }, name),
       " ",
       element("span", { class: "count" }, counts),
-      mayWrite && [" ", element("a", { class: "quiet", href: link("send", { hub, group }), "aria-label": `Send to ${group}` }, "Send")],
+      mayWrite && " ",
+      mayWrite && element("a", { href: link("send", { hub, group }), "aria-label": `Send to ${group}` }, "Send"),
     );
   }
 }

@@ -76,10 +76,11 @@ export class Shell {
     this.#view?.close?.();
     this.#view = VIEWS[known]({ ...this.#context, hub: this.#hub, query });
     document.title = `${this.#view.title} – Folkmoot dashboard`;
-    replace(this.#main, element("h1", {}, this.#view.title), this.#view.element);
+    const heading = element("h1", { tabindex: "-1" }, this.#view.title);
+    replace(this.#main, heading, this.#view.element);
     this.#showMenu(known);
     // Whoever uses the keyboard or a screen reader goes on where something changed.
-    if (moved) this.#main.focus({ preventScroll: true });
+    if (moved) heading.focus();
   }
 
   async #loadHubs(wanted) {

@@ -12,7 +12,7 @@ export function tail({ live }) {
   let drawn = 0;
   const table = new Table("Events, the newest first", [
     { title: "Time", cell: ({ t }) => clock(t) },
-    { title: "Event", cell: ({ event, skipped }) => element("span", { class: `event ${event}` }, skipped ? `${count(skipped)} not told` : event) },
+    { title: "Event", cell: kindOf },
     { title: "Hub", cell: ({ hub }) => hub ?? "" },
     { title: "Group", cell: ({ group }) => group ?? "" },
     { title: "User", cell: ({ userId }) => userId ?? "" },
@@ -22,7 +22,8 @@ export function tail({ live }) {
   ], "Nothing happened yet.");
   const words = element("input", { type: "search", oninput: () => show() });
   const option = (kind) => element("option", { value: kind }, kind);
-  const kind = element("select", { onchange: () => show() }, element("option", { value: "" }, "all"), KINDS.map(option));
+  const all = element("option", { value: "" }, "all");
+  const kind = element("select", { onchange: () => show() }, all, KINDS.map(option));
   const pause = element("button", { type: "button", "aria-pressed": "false", onclick: () => hold() }, "Pause");
   const waiting = element("span", { class: "count" });
 
@@ -34,11 +35,12 @@ export function tail({ live }) {
   }
 
   function show() {
-    const newest = live.events[0]?.number ?? 0;
-    waiting.textContent = held && newest > (held[0]?.number ?? 0) ? `${plural(newest - (held[0]?.number ?? 0), "event")} more` : "";
+    const newest = (events) => events[0]?.number ?? 0;
+    const behind = held ? newest(live.events) - newest(held) : 0;
+    waiting.textContent = behind ? `${plural(behind, "event")} since` : "";
     const wanted = words.value.trim().toLowerCase();
-    const matches = (event) =>
-      (!kind.value || event.event === kind.value) && (!wanted || Object.values(event).join(" ").toLowerCase().includes(wanted));
+    const has = (event) => Object.values(event).join(" ").toLowerCase().includes(wanted);
+    const matches = (event) => (!kind.value || event.event === kind.value) && (!wanted || has(event));
     table.show((held ?? live.events).filter(matches).slice(0, MOST_ROWS));
   }
 
@@ -68,4 +70,8 @@ export function tail({ live }) {
       cancelAnimationFrame(drawn);
     },
   };
+}
+
+function kindOf({ event, skipped }) {
+  return element("span", { class: `event ${event}` }, skipped ? `${count(skipped)} not told` : event);
 }
