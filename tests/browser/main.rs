@@ -2,6 +2,9 @@
 
 #![expect(clippy::disallowed_methods, reason = "these tests watch processes from outside; there is no worker to block")]
 
+#[path = "../program/client.rs"]
+mod client;
+mod dashboard;
 mod driver;
 mod harness;
 #[path = "../program/process.rs"]
