@@ -2,6 +2,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "these tests watch processes from outside; there is no worker to block")]
 
+mod chat;
 #[path = "../program/client.rs"]
 mod client;
 mod dashboard;

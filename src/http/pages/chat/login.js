@@ -50,7 +50,7 @@ async function attempt(hub) {
 
 /** Demo users, where the server tells of some: their passwords are public, and work from this machine only. */
 async function showDemo() {
-  const answer = await fetch("/demo.json", { credentials: "omit" }).catch(() => null);
+  const answer = await fetch(new URL("../../demo.json", import.meta.url), { credentials: "omit" }).catch(() => null);
   const users = answer?.ok ? await answer.json().catch(() => []) : [];
   if (!Array.isArray(users) || users.length === 0) return;
   const items = users.map((user) => {
