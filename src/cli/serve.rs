@@ -1,11 +1,11 @@
 //! `folkmoot serve`: runs the server until a signal ends it.
 
 use std::io::{self, Write};
-use std::net::SocketAddr;
 
 use anyhow::Context;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use super::place::reachable;
 use crate::app::{Running, Server};
 use crate::config::{Config, Loaded};
 use crate::users::DemoUser;
@@ -79,13 +79,4 @@ fn write_greeting(out: &mut impl Write, config: &Config, running: &Running, demo
     )?;
     writeln!(out, "    (folkmoot user remove LOGIN, folkmoot user passwd LOGIN).")?;
     out.flush()
-}
-
-/// An address that can be clicked: "all of this machine's addresses" is none.
-fn reachable(address: SocketAddr) -> SocketAddr {
-    match address {
-        SocketAddr::V4(v4) if v4.ip().is_unspecified() => ([127, 0, 0, 1], v4.port()).into(),
-        SocketAddr::V6(v6) if v6.ip().is_unspecified() => (std::net::Ipv6Addr::LOCALHOST, v6.port()).into(),
-        address => address,
-    }
 }

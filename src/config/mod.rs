@@ -47,6 +47,8 @@ pub use self::pages::{PagesConfig, ServePage};
 pub use self::secret::{AccessKey, AccessKeyError, DatabaseUrl, DatabaseUrlError};
 pub use self::server::ServerConfig;
 pub use self::shutdown::ShutdownConfig;
+#[cfg(feature = "cli")]
+pub(crate) use self::units::parse_duration;
 pub use self::users::UsersConfig;
 pub use crate::outbound::SlowConsumers;
 

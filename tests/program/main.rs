@@ -5,8 +5,10 @@
 mod bench;
 mod client;
 mod configuration;
+mod import;
 mod process;
 mod secrets;
 mod shutdown;
 mod start;
+mod token;
 mod users;
