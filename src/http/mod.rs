@@ -2,7 +2,7 @@
 
 pub mod access;
 pub mod admission;
-pub(crate) mod api;
+mod api;
 mod cors;
 pub mod health;
 mod login;

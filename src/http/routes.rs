@@ -9,7 +9,6 @@ use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use futures_util::future::Either;
 
-use super::api::{me, server};
 use super::{Entrance, Problem, Services, api, health, login, metrics, pages};
 use crate::user::UserData;
 
@@ -47,34 +46,25 @@ impl<U: UserData> Routes<U> {
         let routes = self.clone();
         let metrics = move |request: HttpRequest| routes.with(move |services| metrics::metrics(services, request));
         let routes = self.clone();
-        let me = move |request: HttpRequest| routes.with(move |services| me::me(services, request));
-        let routes = self.clone();
-        let overview = move |request: HttpRequest| routes.with(move |services| server::overview(services, request));
-        let routes = self.clone();
-        let settings = move |request: HttpRequest| routes.with(move |services| server::config(services, request));
-        let routes = self.clone();
         let token = move |request: HttpRequest, body: web::Payload| {
             routes.with(move |services| login::token(services, request, body))
         };
         let routes = self.clone();
         let preflight = move |request: HttpRequest| routes.with(move |services| login::preflight(services, request));
         let routes = self.clone();
-        let api = move |request: HttpRequest, tail: web::Path<String>, body: web::Payload| {
-            routes.with(move |services| api::answer(services, request, tail.into_inner(), body))
+        let api = move |request: HttpRequest, body: web::Payload| {
+            routes.with(move |services| api::answer(services, request, body))
         };
         config
             .service(web::resource("/health").route(web::route().guard(get_or_head()).to(health::health)))
             .service(web::resource("/ready").route(web::route().guard(get_or_head()).to(ready)))
-            .service(web::resource("/api/me").route(web::route().guard(get_or_head()).to(me)))
-            .service(web::resource("/api/server/overview").route(web::route().guard(get_or_head()).to(overview)))
-            .service(web::resource("/api/server/config").route(web::route().guard(get_or_head()).to(settings)))
             .service(web::resource("/metrics").route(web::route().guard(get_or_head()).to(metrics)))
             .service(
                 web::resource("/auth/token")
                     .route(web::post().to(token))
                     .route(web::method(Method::OPTIONS).to(preflight)),
             )
-            .service(web::resource("/api/{tail:.*}").to(api));
+            .service(web::resource(api::PATTERN).to(api));
         for path in WEB_SOCKET_PATHS {
             config.service(web::resource(path).to(not_a_handshake));
         }

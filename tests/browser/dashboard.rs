@@ -94,6 +94,19 @@ fn rows(browser: &Browser) -> usize {
     browser.texts("tbody tr td:first-child:not(.empty)").len()
 }
 
+/// Whether a chart changes within two of the seconds that it shows.
+fn is_moving(browser: &Browser) -> bool {
+    let line = || browser.js("return document.querySelector('.line').getAttribute('d')", Vec::new());
+    let before = line();
+    let deadline = Instant::now() + Duration::from_secs(2);
+    while Instant::now() < deadline {
+        if line() != before {
+            return true;
+        }
+    }
+    false
+}
+
 /// Waits until a client hears a text.
 fn hear(client: &mut Client, text: &str) -> Value {
     let deadline = Instant::now() + PATIENCE;
@@ -119,9 +132,7 @@ fn an_operator_sees_the_numbers_of_the_server_move() {
         place.crowd[0].send(&publish("desk/0/0", "hello"));
         !["–", "0/s"].contains(&browser.text("#now-messages_in").as_str())
     });
-    let line = |browser: &Browser| browser.js("return document.querySelector('.line').getAttribute('d')", Vec::new());
-    let before = line(&browser);
-    browser.wait("the line goes on", |browser| line(browser) != before);
+    browser.wait("the line goes on", is_moving);
     browser.screenshot("dashboard-overview.png");
     browser.prefer_dark(true);
     browser.screenshot("dashboard-dark.png");
@@ -306,7 +317,8 @@ fn a_restart_of_the_server_is_told_and_survived() {
     let port = format!("server.port={}", place.program.address.port());
     place.program = place.workplace.serve_plainly(&["--set", &port]);
     browser.see_text("#state", "Live");
-    browser.wait("the numbers come again", |browser| browser.text("#now-connections") == "1");
+    browser.see_text("#now-connections", "0");
+    browser.wait("the line goes on", is_moving);
     // The page goes on where it was, without a password.
     view(&browser, "#/configuration", "Configuration");
     browser.see_text("tbody code", "server.port");
@@ -420,5 +432,4 @@ fn thousands_of_groups_are_shown_by_the_page() {
     browser.click(".level .level .pager button:nth-child(1)");
     browser.see_text(".branch", "039/");
     browser.expect_clean_console();
-    assert!(place.crowd.iter_mut().all(|client| client.hear_within(Duration::ZERO).is_some()));
 }

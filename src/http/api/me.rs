@@ -1,19 +1,15 @@
-//! `/api/me`: what whoever asks may do, so that a page shows no button that would be refused.
+//! `GET /api/me`: what whoever asks may do, so that a page shows no button that would be refused.
 
-use std::sync::Arc;
-
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::HttpResponse;
 use serde_json::json;
 
-use crate::http::access::{self, Access};
-use crate::http::{Problem, Services};
-use crate::user::UserData;
+use crate::http::access::Access;
 
-/// `GET /api/me`: `{"access":"all"}`, or `{"access":"read"}` for a user with no more than `folkmoot.admin.read`.
-pub async fn me<U: UserData>(services: Arc<Services<U>>, request: HttpRequest) -> Result<HttpResponse, Problem> {
-    let access = match access::check(&services, &request).await? {
+/// `{"access":"all"}`, or `{"access":"read"}` for a user with no more than `folkmoot.admin.read`.
+pub(super) fn me(access: Access) -> HttpResponse {
+    let access = match access {
         Access::All => "all",
         Access::Read => "read",
     };
-    Ok(HttpResponse::Ok().insert_header(("Cache-Control", "no-store")).json(json!({ "access": access })))
+    HttpResponse::Ok().json(json!({ "access": access }))
 }

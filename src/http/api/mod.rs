@@ -9,12 +9,12 @@ mod connections;
 mod error;
 mod groups;
 mod hubs;
-pub(super) mod me;
+mod me;
 mod members;
 mod path;
 mod query;
 mod send;
-pub(super) mod server;
+mod server;
 mod time;
 
 use std::sync::Arc;
@@ -27,6 +27,7 @@ use serde_json::{Value, json};
 
 pub(crate) use self::error::ApiError;
 use self::hubs::HubAsked;
+pub(super) use self::path::PATTERN;
 use self::query::{PageAsked, Query, next_link};
 use super::{Problem, Services, access, cors};
 use crate::user::UserData;
@@ -41,11 +42,10 @@ pub(crate) struct Call<U: UserData> {
     query: Query,
 }
 
-/// Answers a request; `tail` is the path behind `/api/`.
+/// Answers a request.
 pub(super) async fn answer<U: UserData>(
     services: Arc<Services<U>>,
     request: HttpRequest,
-    tail: String,
     body: Payload,
 ) -> Result<HttpResponse, Problem> {
     let mut response = match *request.method() {
@@ -54,7 +54,7 @@ pub(super) async fn answer<U: UserData>(
             cors::allow_methods(&services, &request, response.headers_mut(), METHODS);
             return Ok(response);
         }
-        _ => dispatch(services.clone(), request.clone(), &tail, body).await.unwrap_or_else(ApiError::response),
+        _ => dispatch(services.clone(), request.clone(), body).await.unwrap_or_else(ApiError::response),
     };
     let headers = response.headers_mut();
     if cors::allow_origin(&services, &request, headers) {
@@ -68,16 +68,15 @@ pub(super) async fn answer<U: UserData>(
 async fn dispatch<U: UserData>(
     services: Arc<Services<U>>,
     request: HttpRequest,
-    tail: &str,
     body: Payload,
 ) -> Result<HttpResponse, ApiError> {
-    let segments = path::segments(&request, tail)?;
+    let segments = path::segments(&request)?;
     let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
     // Whether the server is there is no secret, and SDKs ask without a token.
     if let (&Method::HEAD, ["health"]) = (request.method(), segments.as_slice()) {
         return Ok(HttpResponse::Ok().finish());
     }
-    access::check(&services, &request).await?;
+    let access = access::check(&services, &request).await?;
     let methods = methods(&segments).ok_or_else(|| Problem::not_found("The API has no such path."))?;
     if !methods.split(", ").any(|method| method == request.method().as_str()) {
         let refused = Problem::new(StatusCode::METHOD_NOT_ALLOWED, format!("This path takes {methods}."));
@@ -88,6 +87,9 @@ async fn dispatch<U: UserData>(
     let query = Query::read(request.query_string())?;
     let call = Call { services, request, query };
     match segments.as_slice() {
+        ["server", "overview"] => Ok(server::overview(&call.services)),
+        ["server", "config"] => Ok(server::config(&call.services)),
+        ["me"] => Ok(me::me(access)),
         ["hubs"] => hubs::list(&call).await,
         ["hubs", hub, rest @ ..] => {
             let hub = HubAsked::find(&call, hub)?;
@@ -100,7 +102,7 @@ async fn dispatch<U: UserData>(
 /// The methods of a path; `None` where there is none.
 fn methods(segments: &[&str]) -> Option<&'static str> {
     Some(match segments {
-        ["hubs"] => "GET",
+        ["me"] | ["hubs"] | ["server", "overview" | "config"] => "GET",
         ["hubs", _, rest @ ..] => match rest {
             [":send" | ":closeConnections"] => "POST",
             ["groups" | "connections"] => "GET",
