@@ -175,7 +175,7 @@ fn connections_are_filtered_and_one_is_disconnected() {
     browser.fill("[name=user]", "mark");
     browser.fill("[name=group]", "desk/0/0");
     browser.press([char::from(Key::Enter)]);
-    browser.wait_eq("those of mark in one group", 2, rows);
+    browser.wait_eq("those of mark in one group", 3, rows);
 
     let mut gone = place.crowd.remove(0);
     let button = format!("button[aria-label='Disconnect {}']", gone.id);
@@ -189,7 +189,7 @@ fn connections_are_filtered_and_one_is_disconnected() {
     browser.fill("dialog [name=reason]", "maintenance");
     browser.click("dialog .danger");
     browser.see_text("#toasts", "disconnected");
-    browser.wait_eq("one is gone", 1, rows);
+    browser.wait_eq("one is gone", 2, rows);
     let (_, end) = gone.rest();
     assert!(matches!(&end, Heard::Closed(_, reason) if reason.contains("maintenance")), "{end:?}");
     browser.expect_clean_console();
