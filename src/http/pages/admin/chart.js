@@ -4,7 +4,9 @@ import { element, svg } from "../shared/dom.js";
 
 const WIDTH = 300;
 const HEIGHT = 64;
-const SPAN_MS = 15 * 60 * 1000;
+const LONGEST_MS = 15 * 60 * 1000;
+// A server that just started has its first minute drawn at full width.
+const SHORTEST_MS = 60 * 1000;
 // As many points as the drawing can show.
 const MOST_POINTS = 300;
 // A longer silence between two samples is a gap and no line.
@@ -48,14 +50,16 @@ export class Chart {
     const most = Math.max(0, ...values.flat());
     const now = this.#lines.map(({ key }) => this.#format(last[key])).join(" / ");
     this.#now.textContent = now;
-    this.#most.textContent = `most ${this.#format(most)}`;
-    this.#drawing.setAttribute("aria-label", `${this.#title} in 15 minutes: now ${now}, most ${this.#format(most)}`);
     const times = samples.map(({ t }) => t);
-    this.#paths.forEach((path, line) => path.setAttribute("d", draw(times, values[line], most || 1)));
+    const span = Math.min(LONGEST_MS, Math.max(SHORTEST_MS, last.t - times[0]));
+    const within = `${Math.ceil(span / 60_000)} min`;
+    this.#most.textContent = `most ${this.#format(most)} in ${within}`;
+    this.#drawing.setAttribute("aria-label", `${this.#title}: now ${now}, most ${this.#format(most)} in ${within}`);
+    this.#paths.forEach((path, line) => path.setAttribute("d", draw(times, values[line], most || 1, span)));
   }
 }
 
-function draw(times, values, most) {
+function draw(times, values, most, span) {
   const end = times.at(-1);
   const step = Math.max(1, Math.floor(times.length / MOST_POINTS));
   let path = "";
@@ -65,7 +69,7 @@ function draw(times, values, most) {
     const among = values.slice(Math.max(0, from - step), from).filter((value) => value !== null);
     const time = times[from - 1];
     if (!among.length) continue;
-    const x = WIDTH * (1 - (end - time) / SPAN_MS);
+    const x = WIDTH * (1 - (end - time) / span);
     // The highest of those that share a point: a peak of a second is what somebody looks for.
     const y = HEIGHT - 2 - (HEIGHT - 4) * (Math.max(...among) / most);
     path += `${before !== null && before - time < GAP_MS + step * 1000 ? "L" : "M"}${x.toFixed(1)} ${y.toFixed(1)}`;
