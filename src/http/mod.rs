@@ -2,8 +2,9 @@
 
 pub mod access;
 pub mod admission;
-mod api;
+pub(crate) mod api;
 mod cors;
+mod entrance;
 pub mod health;
 mod login;
 mod metrics;
@@ -17,7 +18,7 @@ mod seats;
 pub mod services;
 pub mod upgrade;
 
-pub use pages::Entrance;
+pub use entrance::Entrance;
 pub use problem::Problem;
 pub use routes::Routes;
 pub use seats::{Seat, Seats, Share, Shares};

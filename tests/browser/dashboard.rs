@@ -48,8 +48,7 @@ impl Place {
         Place { program, crowd: Vec::new(), workplace }
     }
 
-    /// The same with a hundred connections in some dozens of groups: each second one is Mark's, the last is Eve's, and all
-    /// others are Anna's.
+    /// The same with a hundred connections in dozens of groups: half are Mark's, the last is Eve's, the others Anna's.
     fn populated() -> Self {
         let mut place = Place::quiet(&[]);
         for number in 0..CROWD {
