@@ -44,7 +44,7 @@ use crate::http::health::Readiness;
 use crate::http::porch::Porch;
 use crate::http::services::InternalListener;
 use crate::http::{Entrance, Live, LiveError, Routes, Seats, Services, Shares};
-use crate::ids::{HubName, UserId};
+use crate::ids::HubName;
 use crate::metrics::{Limit, Metrics};
 use crate::monitor::{self, Monitor, Surroundings};
 use crate::user::{User, UserData};
@@ -444,16 +444,10 @@ impl<U: UserData> Running<U> {
 
     /// The demo users that the store has, with the passwords that everybody knows.
     pub async fn demo_users(&self) -> Vec<&'static DemoUser> {
-        let mut known = Vec::new();
-        let Some(store) = &self.services.store else { return known };
-        for user in &users::DEMO_USERS {
-            let Ok(login) = UserId::parse(user.login) else { continue };
-            // A store that fails right after the start is told by the logs; what is not known is not shown.
-            if matches!(store.find(&login).await, Ok(Some(found)) if found.record.demo && !found.record.disabled) {
-                known.push(user);
-            }
+        match &self.services.store {
+            Some(store) => users::demo_users_of(&**store).await,
+            None => Vec::new(),
         }
-        known
     }
 
     /// How many connections are open.

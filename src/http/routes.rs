@@ -99,9 +99,12 @@ impl<U: UserData> Routes<U> {
         let admin = move |request: HttpRequest| routes.with(move |services| pages::admin(services, request, entrance));
         let routes = self.clone();
         let asset = move |request: HttpRequest| routes.with(move |services| pages::asset(services, request, entrance));
+        let routes = self.clone();
+        let demo = move |request: HttpRequest| routes.with(move |services| pages::demo(services, request, entrance));
         config
             .service(web::resource("/").route(web::route().guard(get_or_head()).to(chat)))
             .service(web::resource("/admin").route(web::route().guard(get_or_head()).to(admin)))
+            .service(web::resource("/demo.json").route(web::route().guard(get_or_head()).to(demo)))
             .service(web::resource("/assets/{folder}/{name:.*}").route(web::route().guard(get_or_head()).to(asset)));
     }
 

@@ -243,7 +243,12 @@ impl<U: UserData> Services<U> {
 
     /// Demo users have passwords that everybody knows: they log in from this machine only.
     fn demo_may(&self, record: &UserRecord, client: &ClientAddress) -> bool {
-        !record.demo || self.config().auth.allow_demo_users || client.is_direct_loopback()
+        !record.demo || self.demo_users_may_log_in(client)
+    }
+
+    /// Whether demo users may log in from there.
+    pub fn demo_users_may_log_in(&self, client: &ClientAddress) -> bool {
+        self.config().auth.allow_demo_users || client.is_direct_loopback()
     }
 
     /// How the links of a worker are bounded, and where is counted what happens on them.

@@ -71,6 +71,19 @@ impl DemoUser {
     }
 }
 
+/// The demo users that a store has, and that may log in.
+pub async fn present(store: &dyn UserStore) -> Vec<&'static DemoUser> {
+    let mut present = Vec::new();
+    for user in &DEMO_USERS {
+        let Ok(login) = UserId::parse(user.login) else { continue };
+        // They are only ever told of: a store that fails is told by the logs of those who need it.
+        if matches!(store.find(&login).await, Ok(Some(found)) if found.record.demo && !found.record.disabled) {
+            present.push(user);
+        }
+    }
+    present
+}
+
 /// Adds the demo users. Those whose login is taken are left as they are.
 ///
 /// Call it only for a store that [`is_new`](UserStore::is_new): their passwords are known to everybody. Hashes four

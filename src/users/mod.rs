@@ -19,7 +19,7 @@ use std::sync::Arc;
 use crate::ids::UserId;
 
 pub use crate::auth::throttle::Verdict as LoginVerdict;
-pub use demo::{DEMO_USERS, DemoUser, seed};
+pub use demo::{DEMO_USERS, DemoUser, present as demo_users_of, seed};
 pub use password::{
     MAX_PASSWORD_BYTES, MIN_PASSWORD_CHARS, PasswordError, PasswordHash, check_new_password, hash_password,
     verify_password,

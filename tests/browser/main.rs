@@ -2,6 +2,13 @@
 
 #![expect(clippy::disallowed_methods, reason = "these tests watch processes from outside; there is no worker to block")]
 
+mod chat;
+mod chat_faults;
+mod chat_looks;
+mod chat_page;
+#[path = "../program/client.rs"]
+mod client;
+mod dashboard;
 mod driver;
 mod harness;
 #[path = "../program/process.rs"]

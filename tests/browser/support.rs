@@ -170,6 +170,21 @@ impl Browser {
         self.session.run(async |client| client.perform_actions(actions).await).unwrap();
     }
 
+    /// Presses a key while another one is held.
+    pub fn chord(&self, held: Key, value: char) {
+        let held = char::from(held);
+        let mut actions = KeyActions::new("keyboard".to_owned());
+        for action in [
+            KeyAction::Down { value: held },
+            KeyAction::Down { value },
+            KeyAction::Up { value },
+            KeyAction::Up { value: held },
+        ] {
+            actions = actions.then(action);
+        }
+        self.session.run(async |client| client.perform_actions(actions).await).unwrap();
+    }
+
     /// Types a text, wherever the focus is.
     pub fn write(&self, text: &str) {
         self.press(text.chars());
@@ -200,6 +215,11 @@ impl Browser {
     pub fn overflow(&self) -> i64 {
         let body = "const page = document.documentElement; return page.scrollWidth - page.clientWidth";
         self.js(body, Vec::new()).as_i64().unwrap()
+    }
+
+    /// Texts that can be seen and have a contrast to their ground of less than 4.5 to 1.
+    pub fn low_contrast(&self) -> Vec<String> {
+        serde_json::from_value(self.js(include_str!("contrast.js"), Vec::new())).unwrap()
     }
 
     /// Lines of the console with this in them are no fault: the answer 401 to a wrong password, say.

@@ -9,6 +9,7 @@ mod connections;
 mod error;
 mod groups;
 mod hubs;
+mod me;
 mod members;
 mod path;
 mod query;
@@ -75,7 +76,7 @@ async fn dispatch<U: UserData>(
     if let (&Method::HEAD, ["health"]) = (request.method(), segments.as_slice()) {
         return Ok(HttpResponse::Ok().finish());
     }
-    access::check(&services, &request).await?;
+    let access = access::check(&services, &request).await?;
     let methods = methods(&segments).ok_or_else(|| Problem::not_found("The API has no such path."))?;
     if !methods.split(", ").any(|method| method == request.method().as_str()) {
         let refused = Problem::new(StatusCode::METHOD_NOT_ALLOWED, format!("This path takes {methods}."));
@@ -88,6 +89,7 @@ async fn dispatch<U: UserData>(
     match segments.as_slice() {
         ["server", "overview"] => Ok(server::overview(&call)),
         ["server", "config"] => Ok(server::config(&call)),
+        ["me"] => Ok(me::me(access)),
         ["hubs"] => hubs::list(&call).await,
         ["hubs", hub, rest @ ..] => {
             let hub = HubAsked::find(&call, hub)?;
@@ -100,7 +102,7 @@ async fn dispatch<U: UserData>(
 /// The methods of a path; `None` where there is none.
 fn methods(segments: &[&str]) -> Option<&'static str> {
     Some(match segments {
-        ["hubs"] | ["server", "overview" | "config"] => "GET",
+        ["me"] | ["hubs"] | ["server", "overview" | "config"] => "GET",
         ["hubs", _, rest @ ..] => match rest {
             [":send" | ":closeConnections"] => "POST",
             ["groups" | "connections"] => "GET",

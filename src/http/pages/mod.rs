@@ -12,11 +12,13 @@ use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse, ResponseError};
 use rust_embed::{EmbeddedFile, RustEmbed};
+use serde_json::{Value, json};
 
 use super::{Entrance, Problem, Services};
 use crate::auth::peer::ClientAddress;
 use crate::config::ServePage;
 use crate::user::UserData;
+use crate::users::demo_users_of;
 
 /// The chat page, `src/http/pages/chat/`.
 #[derive(RustEmbed)]
@@ -93,6 +95,33 @@ pub(super) async fn asset<U: UserData>(
     Ok(guarded(&services, &request, || match file {
         Some(file) => serve(&request, name, file),
         None => Problem::not_found("There is no such file.").error_response(),
+    }))
+}
+
+/// `GET /demo.json`: the demo users of this server, for the chat's login to offer.
+///
+/// Their passwords are public. It tells of them only where they may log in, and of those that the store has.
+pub(super) async fn demo<U: UserData>(
+    services: Arc<Services<U>>,
+    request: HttpRequest,
+    entrance: Entrance,
+) -> Result<HttpResponse, Problem> {
+    let client = services.client_of(&request);
+    let is_chat = is_on(&services, entrance, Part::Chat);
+    let users = match services.store.clone() {
+        Some(store) if is_chat && services.demo_users_may_log_in(&client) => {
+            // The store's connections belong to the runtime it was opened on.
+            services.home.spawn(async move { demo_users_of(&*store).await }).await.unwrap_or_default()
+        }
+        _ => Vec::new(),
+    };
+    let users = users.into_iter().map(|user| {
+        json!({ "login": user.login, "password": user.password, "username": user.username, "department": user.department })
+    });
+    let users = Value::Array(users.collect()).to_string();
+    Ok(guarded(&services, &request, || {
+        let mut answer = HttpResponse::Ok();
+        answer.insert_header((header::CACHE_CONTROL, "no-store")).content_type("application/json").body(users)
     }))
 }
 

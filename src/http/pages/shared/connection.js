@@ -26,8 +26,8 @@ const PONG_TIMEOUT_MS = 8_000;
 const STABLE_MS = 5_000;
 // What may wait in the socket before we refuse to add to it.
 const MOST_BUFFERED_BYTES = 4 * 1024 * 1024;
-// These reasons of a close 1008 are somebody's decision; after others one comes back (docs/protocol.md, "Ends").
-const DECISIONS = ["kicked", "the user is disabled", "the user was removed"];
+// After these reasons of a close 1008 one comes back (docs/protocol.md, "Ends"); any other is somebody's decision.
+const PASSING = /^(slow consumer|write timeout|ping timeout|rate limit|too many connections|the (token|session) )/;
 
 export class Connection extends EventTarget {
   #token;
@@ -134,9 +134,8 @@ export class Connection extends EventTarget {
 
   #closed(code, reason) {
     this.#tell("frame", { direction: "note", text: `closed ${code} ${reason}`.trim(), at: Date.now() });
-    const decided = code === 1008 && DECISIONS.some((words) => reason.startsWith(words));
-    const comesBack = code === 1001 || code === 1005 || code === 1006 || code === 1012 || (code === 1008 && !decided);
-    if (comesBack) {
+    const passing = code === 1008 ? PASSING.test(reason) : [1001, 1005, 1006, 1012].includes(code);
+    if (passing) {
       this.#lose(reason || "the connection was lost", retryAfter(reason), code);
     } else {
       this.#forget();

@@ -7,6 +7,8 @@
 // The refresh token lives in the memory of the page. It survives a reload in sessionStorage, where it is written when the
 // page goes and removed when it comes; it is never in localStorage, and never in a URL.
 
+// Beside the pages, wherever these are.
+const TOKENS = new URL("../../auth/token", import.meta.url);
 const STORED = "folkmoot.session";
 // A token that was just issued is used once without asking for another one.
 const FRESH_MS = 20_000;
@@ -90,7 +92,7 @@ async function ask(fields, bearer) {
   let response;
   try {
     // Without credentials of the browser's own: a 401 would have it ask for them in a window that is not ours.
-    response = await fetch("/auth/token", { method: "POST", body: form, headers, credentials: "omit" });
+    response = await fetch(TOKENS, { method: "POST", body: form, headers, credentials: "omit" });
   } catch {
     throw new LoginError("The server cannot be reached.");
   }

@@ -1,0 +1,85 @@
+//! How the chat page looks: the pictures of the README, and that nothing hangs over on a phone.
+
+use super::chat_page::{Chat, demo_server};
+use super::driver::Driver;
+use super::process::Program;
+use super::support::Browser;
+
+/// A conversation to look at.
+fn talk(driver: &std::sync::Arc<Driver>, server: &Program, mark: &Chat) {
+    let anna = Chat::log_in(driver, server, 2);
+    let kenji = Chat::log_in(driver, server, 3);
+    for chat in [&anna, &kenji] {
+        chat.join("launch");
+    }
+    anna.say("Good morning! The new price list is out, both regions have it.");
+    kenji.say("Thank you. Asia opens in an hour, so we are in time.");
+    kenji.say("Who tells accounting?");
+    mark.say("I will write to all of sales when it is live.");
+    anna.say("Perfect, then everybody hears it from one place.");
+    mark.page.see_text("#log .message", "from one place");
+    mark.page.see_text("#log .message", "accounting?");
+    mark.open_group("Sales");
+    kenji.say("Five minutes to go.");
+    anna.say("Ready here.");
+    mark.page.see_text(".group[data-name=launch] .badge", "2 unread");
+    mark.open_group("launch");
+    drop(anna);
+    mark.page.see_text("#log .event", "Anna has disconnected.");
+    mark.to_mask("sales/*");
+    mark.page.see_text("#reach", "Would reach 1 connection in 1 group");
+    mark.page.fill("#composer-text", "The new prices are live.");
+}
+
+#[test]
+fn it_looks_well_in_light_and_in_dark() {
+    let Some(driver) = Driver::of_test("it_looks_well_in_light_and_in_dark") else { return };
+    let (_workplace, server) = demo_server();
+    let mark = Chat::log_in(&driver, &server, 1);
+    mark.join("sales/*");
+    mark.join("launch");
+    talk(&driver, &server, &mark);
+    mark.page.screenshot("chat-light.png");
+    let ground = "return getComputedStyle(document.body).backgroundColor";
+    let light = mark.page.js(ground, vec![]);
+    mark.page.prefer_dark(true);
+    assert_ne!(mark.page.js(ground, vec![]), light);
+    mark.page.click("#side-frames");
+    mark.page.see("#frames .frame");
+    mark.page.screenshot("chat-dark.png");
+    for width in [1920, 1280, 1000, 900, 768] {
+        mark.page.session().set_viewport(width, 800, false);
+        assert_eq!(mark.page.overflow(), 0, "at a width of {width}");
+    }
+    assert_eq!(mark.page.low_contrast(), Vec::<String>::new(), "in the dark");
+    mark.page.prefer_dark(false);
+    assert_eq!(mark.page.low_contrast(), Vec::<String>::new(), "in the light");
+    mark.page.expect_clean_console();
+}
+
+#[test]
+fn a_phone_shows_one_part_at_a_time_and_nothing_hangs_over() {
+    let Some(driver) = Driver::of_test("a_phone_shows_one_part_at_a_time_and_nothing_hangs_over") else { return };
+    let (_workplace, server) = demo_server();
+    let mark = Chat { page: Browser::open_on_phone(&driver, &format!("http://{}/", server.address)) };
+    assert_eq!(mark.page.overflow(), 0, "on the login");
+    mark.page.see("#login");
+    mark.page.fill("#login-name", "user-1");
+    mark.page.fill("#login-password", "password-1");
+    mark.page.click("#login-button");
+    mark.page.see_text("#status", "Connected");
+    let kenji = Chat::log_in(&driver, &server, 3);
+    kenji.join("Sales");
+    kenji.say(&format!("A word that is long: {}", "unbreakable".repeat(40)));
+    kenji.say("And one that is not.");
+    mark.page.see_text("#log .message", "not.");
+    mark.write("I read you on my phone.");
+    for pane in ["groups", "members", "frames", "talk"] {
+        mark.page.click(&format!("#panes [data-pane={pane}]"));
+        mark.page.see(&format!("#panes [data-pane={pane}][aria-current]"));
+        assert_eq!(mark.page.overflow(), 0, "on {pane}");
+    }
+    assert!(!mark.page.is_shown("#groups") && mark.page.is_shown("#log"));
+    mark.page.screenshot("chat-phone.png");
+    mark.page.expect_clean_console();
+}
