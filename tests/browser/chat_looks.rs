@@ -24,10 +24,10 @@ fn talk(driver: &std::sync::Arc<Driver>, server: &Program, mark: &Chat) {
     anna.say("Ready here.");
     mark.page.see_text(".group[data-name=launch] .badge", "2 unread");
     mark.open_group("launch");
-    drop(anna);
+    anna.page.click("#leave");
     mark.page.see_text("#log .event", "Anna has disconnected.");
     mark.to_mask("sales/*");
-    mark.page.see_text("#reach", "Would reach 1 connection in 1 group");
+    mark.page.see_text("#reach", "Would reach 3 connections in 2 groups");
     mark.page.fill("#composer-text", "The new prices are live.");
 }
 

@@ -251,6 +251,7 @@ impl Drop for Browser {
             let page = self.session.run(async |client| client.execute("return document.body.innerText", vec![]).await);
             let page = page.unwrap_or_default();
             eprintln!("--- the page showed\n{}", page.as_str().unwrap_or_default());
+            eprintln!("--- its console had {:#?}", self.session.console_errors());
         }
     }
 }

@@ -119,7 +119,7 @@ function divider() {
 
 function said(message, continues, onRetry) {
   const name = message.own ? "You" : nameOf(message.userId, message.user);
-  const avatar = elementement("span", { class: "avatar", "aria-hidden": "true", "data-hue": hueOf(message.userId ?? "") });
+  const avatar = element("span", { class: "avatar", "aria-hidden": "true", "data-hue": hueOf(message.userId ?? "") });
   avatar.append(initials(message.own ? nameOf(message.userId) : name));
   const head = element(
     "header",
