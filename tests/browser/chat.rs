@@ -1,6 +1,8 @@
 //! The chat page as people use it: what they see of one another, of masks, of leaving, of wrong passwords.
 
 use fantoccini::key::Key;
+use folkmoot::Mask;
+use serde_json::{Value, json};
 
 use super::chat_page::{Chat, demo_server};
 use super::driver::Driver;
@@ -246,4 +248,26 @@ fn all_of_it_can_be_done_by_keyboard() {
         page.tab_to(control);
     }
     page.expect_clean_console();
+}
+
+#[test]
+fn the_page_matches_masks_as_the_server_does() {
+    let Some(driver) = Driver::of_test("the_page_matches_masks_as_the_server_does") else { return };
+    let (_workplace, server) = demo_server();
+    let chat = Chat::open(&driver, &server);
+    let masks = ["*", "sales/*", "*a*a*b", "?", "s?les*", "[a-c]", "[!a-c]*", "[-a]", "[a-]", "*[0-9]", "a*", "*a", "[*?]", "ä?ö",
+        "*/*/*", "a*b*c*d", "[!]*", "x[", "👍*"];
+    let names = ["", "a", "b", "-", "d", "*", "?", "sales/", "sales/eu", "Sales", "aaab", "aaaaaaaaaaaaaaaaaaaaaaaaaa", "abcd",
+        "axbxcxd", "x/y/z", "x9", "ä👍ö", "👍", "👍 yes", "]", "!"];
+    let masks = masks.map(Mask::parse).into_iter().flatten().collect::<Vec<_>>();
+    let expected: Vec<Vec<bool>> =
+        masks.iter().map(|mask| names.iter().map(|name| mask.matches(name)).collect()).collect();
+    let body = "const [masks, names, done] = arguments; \
+        import('/assets/chat/mask.js').then(({ matches }) => done(masks.map((m) => names.map((n) => matches(m, n)))))";
+    let arguments: Vec<Value> = vec![masks.iter().map(Mask::as_str).collect(), json!(names)];
+    let found = chat.page.session().run(async |client| client.execute_async(body, arguments).await).unwrap();
+    let found: Vec<Vec<bool>> = serde_json::from_value(found).unwrap();
+    for ((mask, expected), found) in masks.iter().zip(expected).zip(found) {
+        assert_eq!(found, expected, "{} on {names:?}", mask.as_str());
+    }
 }

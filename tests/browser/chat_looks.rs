@@ -5,8 +5,8 @@ use super::driver::Driver;
 use super::process::Program;
 use super::support::Browser;
 
-/// A conversation to look at.
-fn talk(driver: &std::sync::Arc<Driver>, server: &Program, mark: &Chat) {
+/// A conversation to look at, and who takes part in it.
+fn talk(driver: &std::sync::Arc<Driver>, server: &Program, mark: &Chat) -> [Chat; 2] {
     let anna = Chat::log_in(driver, server, 2);
     let kenji = Chat::log_in(driver, server, 3);
     for chat in [&anna, &kenji] {
@@ -29,6 +29,7 @@ fn talk(driver: &std::sync::Arc<Driver>, server: &Program, mark: &Chat) {
     mark.to_mask("sales/*");
     mark.page.see_text("#reach", "Would reach 3 connections in 2 groups");
     mark.page.fill("#composer-text", "The new prices are live.");
+    [anna, kenji]
 }
 
 #[test]
@@ -38,7 +39,7 @@ fn it_looks_well_in_light_and_in_dark() {
     let mark = Chat::log_in(&driver, &server, 1);
     mark.join("sales/*");
     mark.join("launch");
-    talk(&driver, &server, &mark);
+    let _others = talk(&driver, &server, &mark);
     mark.page.screenshot("chat-light.png");
     let ground = "return getComputedStyle(document.body).backgroundColor";
     let light = mark.page.js(ground, vec![]);
