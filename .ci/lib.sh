@@ -73,6 +73,10 @@ install_packages() {
     has chromium || missing+=(chromium)
     has chromedriver || missing+=(chromium-driver)
     has faketime || missing+=(faketime)
+    has openssl || missing+=(openssl)
+    has systemd-analyze || missing+=(systemd)
+    [[ -x /usr/sbin/nginx ]] || missing+=(nginx-light)
+    has caddy || missing+=(caddy)
     missing+=("$@")
     if ((${#missing[@]} == 0)); then
         echo "everything is there"
