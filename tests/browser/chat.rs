@@ -255,10 +255,33 @@ fn the_page_matches_masks_as_the_server_does() {
     let Some(driver) = Driver::of_test("the_page_matches_masks_as_the_server_does") else { return };
     let (_workplace, server) = demo_server();
     let chat = Chat::open(&driver, &server);
-    let masks = ["*", "sales/*", "*a*a*b", "?", "s?les*", "[a-c]", "[!a-c]*", "[-a]", "[a-]", "*[0-9]", "a*", "*a", "[*?]", "ä?ö",
-        "*/*/*", "a*b*c*d", "[!]*", "x[", "👍*"];
-    let names = ["", "a", "b", "-", "d", "*", "?", "sales/", "sales/eu", "Sales", "aaab", "aaaaaaaaaaaaaaaaaaaaaaaaaa", "abcd",
-        "axbxcxd", "x/y/z", "x9", "ä👍ö", "👍", "👍 yes", "]", "!"];
+    let masks = [
+        "*", "sales/*", "*a*a*b", "?", "s?les*", "[a-c]", "[!a-c]*", "[-a]", "[a-]", "*[0-9]", "a*", "*a", "[*?]",
+        "ä?ö", "*/*/*", "a*b*c*d", "[!]*", "x[", "👍*",
+    ];
+    let names = [
+        "",
+        "a",
+        "b",
+        "-",
+        "d",
+        "*",
+        "?",
+        "sales/",
+        "sales/eu",
+        "Sales",
+        "aaab",
+        "aaaaaaaaaaaaaaaaaaaaaaaaaa",
+        "abcd",
+        "axbxcxd",
+        "x/y/z",
+        "x9",
+        "ä👍ö",
+        "👍",
+        "👍 yes",
+        "]",
+        "!",
+    ];
     let masks = masks.map(Mask::parse).into_iter().flatten().collect::<Vec<_>>();
     let expected: Vec<Vec<bool>> =
         masks.iter().map(|mask| names.iter().map(|name| mask.matches(name)).collect()).collect();
