@@ -37,8 +37,6 @@ fn it_looks_well_in_light_and_in_dark() {
     let Some(driver) = Driver::of_test("it_looks_well_in_light_and_in_dark") else { return };
     let (_workplace, server) = demo_server();
     let mark = Chat::open(&driver, &server);
-    mark.page.see("#demo");
-    mark.page.screenshot("chat-login.png");
     mark.enter_as(1);
     mark.join("sales/*");
     mark.join("launch");
