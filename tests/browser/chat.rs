@@ -1,6 +1,8 @@
 //! The chat page as people use it: what they see of one another, of masks, of leaving, of wrong passwords.
 
 use fantoccini::key::Key;
+use folkmoot::Mask;
+use serde_json::{Value, json};
 
 use super::chat_page::{Chat, demo_server};
 use super::driver::Driver;
@@ -62,19 +64,19 @@ fn a_message_to_a_mask_reaches_those_that_it_says_and_nobody_else() {
     let mark = Chat::log_in(&driver, &server, 1);
     let anna = Chat::log_in(&driver, &server, 2);
     let ines = Chat::log_in(&driver, &server, 4);
-    mark.page.click("#target-group");
+    mark.page.click("input[value=group]");
     assert_eq!(mark.page.text("#reach"), "", "a group needs no preview");
     mark.to_mask("sales/*");
     mark.page.see_text("#reach", "Would reach 1 connection in 1 group");
     mark.to_mask("[");
     mark.page.see_text("#reach", "'[' without its ']'");
-    mark.to_mask("sale?/*");
+    mark.to_mask("sale/*");
     mark.page.see_text("#reach", "Would reach nobody");
     mark.to_mask("sales/*");
     mark.page.see_text("#reach", "Would reach 1 connection in 1 group");
     mark.write("To all of sales");
     // What reached nobody is shown by what comes afterwards, on the same way.
-    mark.page.click("input[value=all] + span");
+    mark.page.click("input[value=all]");
     mark.page.see_text("#reach", "Would reach 3 connections in 4 groups");
     mark.write("To everybody");
 
@@ -129,14 +131,16 @@ fn demo_users_are_offered_by_a_server_that_has_them_and_by_no_other() {
         return;
     };
     let (workplace, server) = demo_server();
-    let chat = Chat::open(&driver, &server);
+    let mut chat = Chat::open(&driver, &server);
+    chat.page.allow_console("ERR_CONNECTION_REFUSED");
+    chat.page.allow_console("failed: ");
     chat.page.see_text("#demo-users", "user-3");
     chat.page.click("#demo-users li:nth-child(3) button");
     chat.page.click("#login-button");
     chat.page.see_text("#me", "Kenji");
     drop(server);
     for login in ["user-1", "user-2", "user-3", "user-4"] {
-        workplace.ok(&["user", "remove", login, "--yes"], "");
+        workplace.ok(&["user", "remove", login], "");
     }
     let server = workplace.serve(&[]);
     chat.page.goto(&format!("http://{}/", server.address));
@@ -238,9 +242,55 @@ fn all_of_it_can_be_done_by_keyboard() {
     page.see_no("#help");
     // Everything that does something can be reached.
     page.press([Key::Escape.into()]);
-    for control in ["#target-group", "#send", "#leave", "#logout", "#side-frames", "#help-button", "#log-scroller"] {
-        let control = if control == "#target-group" { "input[value=group]" } else { control };
+    page.write("Not sent");
+    for control in ["input[name=target]", "#send", "#leave", "#logout", "#side-frames", "#help-button", "#log-scroller"]
+    {
         page.tab_to(control);
     }
     page.expect_clean_console();
+}
+
+#[test]
+fn the_page_matches_masks_as_the_server_does() {
+    let Some(driver) = Driver::of_test("the_page_matches_masks_as_the_server_does") else { return };
+    let (_workplace, server) = demo_server();
+    let chat = Chat::open(&driver, &server);
+    let masks = [
+        "*", "sales/*", "*a*a*b", "?", "s?les*", "[a-c]", "[!a-c]*", "[-a]", "[a-]", "*[0-9]", "a*", "*a", "[*?]",
+        "ä?ö", "*/*/*", "a*b*c*d", "[!]*", "x[", "👍*",
+    ];
+    let names = [
+        "",
+        "a",
+        "b",
+        "-",
+        "d",
+        "*",
+        "?",
+        "sales/",
+        "sales/eu",
+        "Sales",
+        "aaab",
+        "aaaaaaaaaaaaaaaaaaaaaaaaaa",
+        "abcd",
+        "axbxcxd",
+        "x/y/z",
+        "x9",
+        "ä👍ö",
+        "👍",
+        "👍 yes",
+        "]",
+        "!",
+    ];
+    let masks = masks.map(Mask::parse).into_iter().flatten().collect::<Vec<_>>();
+    let expected: Vec<Vec<bool>> =
+        masks.iter().map(|mask| names.iter().map(|name| mask.matches(name)).collect()).collect();
+    let body = "const [masks, names, done] = arguments; \
+        import('/assets/chat/mask.js').then(({ matches }) => done(masks.map((m) => names.map((n) => matches(m, n)))))";
+    let arguments: Vec<Value> = vec![masks.iter().map(Mask::as_str).collect(), json!(names)];
+    let found = chat.page.session().run(async |client| client.execute_async(body, arguments).await).unwrap();
+    let found: Vec<Vec<bool>> = serde_json::from_value(found).unwrap();
+    for ((mask, expected), found) in masks.iter().zip(expected).zip(found) {
+        assert_eq!(found, expected, "{} on {names:?}", mask.as_str());
+    }
 }

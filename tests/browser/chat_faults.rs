@@ -27,7 +27,7 @@ fn a_restart_of_the_server_is_told_and_survived() {
     chat.page.see_text("#status", "Connected");
     chat.page.see_no("#banner");
     chat.page.see_text("#log .note", "what was said meanwhile is missing here");
-    assert_eq!(chat.groups(), ["Sales", "chess"], "what was joined by hand is joined again");
+    assert_eq!(chat.groups(), ["chess", "Sales"], "what was joined by hand is joined again");
     assert_eq!(chat.page.text("#group-name"), "chess");
     chat.page.wait_eq("the draft", "written meanwhile".into(), |page| {
         page.js("return document.getElementById('composer-text').value", vec![])

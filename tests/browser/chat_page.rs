@@ -67,13 +67,13 @@ impl Chat {
 
     /// Addresses a mask.
     pub fn to_mask(&self, mask: &str) {
-        self.page.click("input[value=mask] + span");
+        self.page.click("input[value=mask]");
         self.page.fill("#mask", mask);
     }
 
     /// Says something to the open group.
     pub fn say(&self, text: &str) {
-        self.page.click("#target-group");
+        self.page.click("input[value=group]");
         self.write(text);
     }
 

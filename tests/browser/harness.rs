@@ -5,7 +5,7 @@ use super::support::Browser;
 
 const PAGE: &str = "data:text/html,<title>t</title><h1>Hello</h1><input id=name><button onclick=\"document.querySelector('h1')\
                     .textContent='Hello '+document.querySelector('input').value\">Greet</button>\
-                    <script>console.error('on purpose')</script>";
+                    <select><option value=1>one<option value=2>two</select><script>console.error('on purpose')</script>";
 
 #[test]
 fn a_page_is_looked_at_clicked_and_typed_into() {
@@ -14,6 +14,8 @@ fn a_page_is_looked_at_clicked_and_typed_into() {
     browser.fill("input", "wörld");
     browser.click("button");
     browser.see_text("h1", "Hello wörld");
+    browser.choose("select", "2");
+    assert_eq!(browser.js("return document.querySelector('select').value", Vec::new()), "2");
     browser.click("input");
     browser.tab_to("button");
     assert!(browser.session().console_errors().iter().any(|error| error.contains("on purpose")));

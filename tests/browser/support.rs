@@ -60,13 +60,6 @@ impl Browser {
         self.session.devtools("Emulation.setEmulatedMedia", json!({ "features": [feature] }));
     }
 
-    /// Whether the machine has no network.
-    pub fn set_offline(&self, offline: bool) {
-        let conditions = json!({ "offline": offline, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1 });
-        self.session.devtools("Network.enable", json!({}));
-        self.session.devtools("Network.emulateNetworkConditions", conditions);
-    }
-
     /// Runs the body of a function in the page.
     pub fn js(&self, body: &str, arguments: Vec<Value>) -> Value {
         self.session.run(async |client| client.execute(body, arguments).await).unwrap()
@@ -251,6 +244,7 @@ impl Drop for Browser {
             let page = self.session.run(async |client| client.execute("return document.body.innerText", vec![]).await);
             let page = page.unwrap_or_default();
             eprintln!("--- the page showed\n{}", page.as_str().unwrap_or_default());
+            eprintln!("--- its console had {:#?}", self.session.console_errors());
         }
     }
 }

@@ -171,3 +171,26 @@ async fn an_application_of_somebody_elses_has_no_pages_unless_it_asks() {
         assert_eq!(server.http("GET", path, &[], "").await.status, 404, "{path}");
     }
 }
+
+#[tokio::test]
+async fn demo_users_are_told_of_only_where_they_may_log_in() {
+    let server = Setup::new().start().await;
+    let answer = server.http("GET", "/demo.json", &[], "").await;
+    assert_guarded(&answer, &policy(&server));
+    assert_eq!(answer.header("cache-control"), Some("no-store"));
+    assert_eq!(answer.json()[2]["login"], "user-3");
+    assert_eq!(answer.json().as_array().map(Vec::len), Some(4));
+    // Through a proxy comes anybody, from wherever.
+    let behind = server.http("GET", "/demo.json", &[("X-Forwarded-For", "203.0.113.9")], "").await;
+    assert_eq!((behind.status, behind.body.as_str()), (200, "[]"));
+
+    let server = Setup::new().config(|config| config.auth.allow_demo_users = true).start().await;
+    let behind = server.http("GET", "/demo.json", &[("X-Forwarded-For", "203.0.113.9")], "").await;
+    assert_eq!(behind.json().as_array().map(Vec::len), Some(4));
+
+    let others = [Setup::empty(), Setup::new().config(|config| config.pages.chat = ServePage::Never)];
+    for setup in others {
+        let server = setup.user("anna", |_| {}).start().await;
+        assert_eq!(server.http("GET", "/demo.json", &[], "").await.body, "[]");
+    }
+}

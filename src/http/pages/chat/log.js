@@ -17,6 +17,8 @@ export class Log {
   #waiting = [];
   #draw = oncePerFrame(() => this.#drawWaiting());
   #last = null;
+  // Whether one reads along: then the end stays in sight, also when the page gets another size.
+  #follows = true;
 
   constructor(conversations, { onRetry }) {
     this.#conversations = conversations;
@@ -31,6 +33,7 @@ export class Log {
     conversations.addEventListener("touched", ({ detail }) => this.#replace(detail.message));
     byId("to-end").addEventListener("click", () => this.#toEnd());
     this.#scroller.addEventListener("scroll", () => this.#showWay(), { passive: true });
+    new ResizeObserver(() => this.#follows && this.#toEnd()).observe(this.#scroller);
   }
 
   #drawAll() {
@@ -45,7 +48,7 @@ export class Log {
   }
 
   #drawWaiting({ firstUnread } = {}) {
-    const stays = this.#isAtEnd();
+    const stays = this.#follows;
     const kept = this.#conversations.selected?.messages.length ?? 0;
     const fragment = document.createDocumentFragment();
     // More may wait than is kept: the rest would be drawn to be removed.
@@ -109,7 +112,8 @@ export class Log {
 
   /** The way back to the end, for who has scrolled up. */
   #showWay() {
-    byId("to-end").hidden = this.#isAtEnd();
+    this.#follows = this.#isAtEnd();
+    byId("to-end").hidden = this.#follows;
   }
 }
 
@@ -119,7 +123,7 @@ function divider() {
 
 function said(message, continues, onRetry) {
   const name = message.own ? "You" : nameOf(message.userId, message.user);
-  const avatar = elementement("span", { class: "avatar", "aria-hidden": "true", "data-hue": hueOf(message.userId ?? "") });
+  const avatar = element("span", { class: "avatar", "aria-hidden": "true", "data-hue": hueOf(message.userId ?? "") });
   avatar.append(initials(message.own ? nameOf(message.userId) : name));
   const head = element(
     "header",
