@@ -2,6 +2,7 @@
 
 mod bench;
 mod config;
+mod connect;
 mod logging;
 mod serve;
 mod user;
@@ -17,6 +18,8 @@ use crate::config::{Config, ConfigErrors, Loaded};
 
 /// Status for a wrong configuration: `EX_CONFIG` of sysexits.h, which service managers can be told not to retry.
 const EXIT_CONFIG: u8 = 78;
+/// Status for wrong arguments, which clap uses too.
+const EXIT_USAGE: u8 = 2;
 /// Status for everything else that goes wrong.
 const EXIT_FAILURE: u8 = 1;
 
@@ -56,6 +59,8 @@ enum Command {
     Config(config::ConfigCommand),
     /// Add, show and change users of the store
     User(user::UserArgs),
+    /// Talk in groups, from a terminal or a pipe
+    Connect(Box<connect::ConnectArgs>),
     /// Measure a server: deliveries, connects, memory
     Bench(bench::BenchArgs),
 }
@@ -158,8 +163,10 @@ pub fn main() -> ExitCode {
     match run(cli.command.unwrap_or(Command::Serve), settings) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            // Where nobody can be told, there is still the status.
-            let _: io::Result<()> = writeln!(io::stderr(), "{failure}");
+            // Where nobody can be told, there is still the status. It is all there is to say where a user ended it.
+            if !failure.message.is_empty() {
+                let _: io::Result<()> = writeln!(io::stderr(), "{failure}");
+            }
             ExitCode::from(failure.status)
         }
     }
@@ -177,6 +184,7 @@ fn run(command: Command, settings: Settings) -> Result<(), Failure> {
             Ok(serve::run(loaded.config)?)
         }
         Command::Config(command) => config::run(&command, settings),
+        Command::Connect(args) => connect::run(&args, settings),
         Command::Bench(args) => bench::run(&args),
         Command::User(args) => Ok(user::run(args, &settings.load()?.config)?),
     }
