@@ -5,6 +5,8 @@
 mod bench;
 mod client;
 mod configuration;
+mod connect;
+mod connect_terminal;
 mod process;
 mod secrets;
 mod shutdown;

@@ -98,7 +98,8 @@ mod tests {
         fn whatever_comes_nothing_harmful_is_left(text in any::<String>()) {
             prop_assert!(!harmless(&text).contains(is_harmful));
             prop_assert!(!harmless_lines(&text).contains(|c| c != '\n' && is_harmful(c)));
-            prop_assert_eq!(harmless(&harmless(&text)), harmless(&text));
+            let once = harmless(&text);
+            prop_assert_eq!(harmless(&once), once.as_ref());
         }
 
         #[test]
