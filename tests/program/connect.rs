@@ -31,8 +31,7 @@ impl Talk {
     fn start(arguments: &[&str], password: &str) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_folkmoot"));
         command.env_remove("FOLKMOOT_TOKEN").env("FOLKMOOT_PASSWORD", password).arg("connect").args(arguments);
-        let mut child =
-            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let (out, err) = (follow(child.stdout.take().unwrap()), follow(child.stderr.take().unwrap()));
         Talk { input: child.stdin.take(), child, out, err }
     }
@@ -40,7 +39,8 @@ impl Talk {
     /// As a user of the demo, who is ready when the server has let them in.
     fn connect(server: &Program, number: u32, more: &[&str]) -> Self {
         let url = format!("ws://{}", server.address);
-        let talk = Talk::start(&[&[&url, "--login", &format!("user-{number}")], more].concat(), &format!("password-{number}"));
+        let talk =
+            Talk::start(&[&[&url, "--login", &format!("user-{number}")], more].concat(), &format!("password-{number}"));
         talk.wait_for_remark("-- Connected as ");
         talk
     }

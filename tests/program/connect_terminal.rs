@@ -28,7 +28,9 @@ impl Person {
         command.env_clear();
         command.env("TERM", "xterm-256color");
         command.env("HOME", office.path());
-        std::env::vars().filter(|(name, _)| name.starts_with("LLVM_PROFILE")).for_each(|(name, value)| command.env(name, value));
+        std::env::vars()
+            .filter(|(name, _)| name.starts_with("LLVM_PROFILE"))
+            .for_each(|(name, value)| command.env(name, value));
         environment.iter().for_each(|(name, value)| command.env(name, value));
         command.cwd(office.path());
         command.arg("connect");
@@ -105,7 +107,11 @@ impl Drop for Person {
         let _: std::io::Result<()> = self.child.kill();
         let _: std::io::Result<portable_pty::ExitStatus> = self.child.wait();
         if thread::panicking() {
-            eprintln!("--- the screen\n{}\n--- and all that was written to it\n{:?}", self.screen().join("\n"), self.raw());
+            eprintln!(
+                "--- the screen\n{}\n--- and all that was written to it\n{:?}",
+                self.screen().join("\n"),
+                self.raw()
+            );
         }
     }
 }

@@ -5,10 +5,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix_http::ws::Item;
 use anyhow::{Context, bail};
 use awc::error::{ConnectError, SendRequestError, WsClientError};
 use awc::http::{StatusCode, Version};
-use actix_http::ws::Item;
 use awc::ws::{CloseCode, CloseReason, Codec, Frame, Message};
 use awc::{BoxedSocket, Connector};
 use bytes::{Bytes, BytesMut};

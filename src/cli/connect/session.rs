@@ -131,10 +131,10 @@ impl Session {
     async fn talk(&mut self) -> Result<(), Failure> {
         loop {
             self.pass_on();
-            self.release_editor();
             if self.is_done() {
                 return self.verdict();
             }
+            self.release_editor();
             let takes_input = self.takes_input();
             let release = self.held.as_ref().and_then(|held| held.until);
             tokio::select! {
