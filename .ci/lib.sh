@@ -70,7 +70,13 @@ install_packages() {
     python3 -c 'import ensurepip' 2>/dev/null || missing+=(python3 python3-venv)
     has node || missing+=(nodejs)
     has npm || missing+=(npm)
+    has chromium || missing+=(chromium)
+    has chromedriver || missing+=(chromium-driver)
     has faketime || missing+=(faketime)
+    has openssl || missing+=(openssl)
+    has systemd-analyze || missing+=(systemd)
+    [[ -x /usr/sbin/nginx ]] || missing+=(nginx-light)
+    has caddy || missing+=(caddy)
     missing+=("$@")
     if ((${#missing[@]} == 0)); then
         echo "everything is there"

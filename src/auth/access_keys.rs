@@ -34,6 +34,15 @@ pub enum AccessKeyError {
     /// A character that a connection string cannot carry.
     #[error("access key {0} must not have ';', control characters, or blanks at its ends")]
     Character(usize),
+    /// Nothing is configured, and the data folder has no key yet.
+    #[error(
+        "there is no access key: none is configured, and {path} is not there; run this where the server's data folder \
+         is, with its configuration (-c FILE), or set auth.access_keys"
+    )]
+    Missing {
+        /// The key file.
+        path: PathBuf,
+    },
     /// The key file can be read by others.
     #[error("{path} can be read by other users of this machine; run `chmod 600 {path}`, or remove it for a new key")]
     Exposed {
@@ -87,6 +96,23 @@ impl AccessKeys {
         keys.iter().enumerate().map(check).collect::<Result<_, _>>().map(AccessKeys)
     }
 
+    /// Takes the configured keys, or else the key that the data folder keeps. Unlike a server, which makes one, this
+    /// refuses when there is none: a key that no server has signs nothing of use.
+    ///
+    /// # Errors
+    /// [`AccessKeyError`], as for [`load_or_generate`](AccessKeys::load_or_generate), and [`AccessKeyError::Missing`].
+    pub fn load<K: AsRef<str>>(configured: &[K], data_dir: &Path) -> Result<Self, AccessKeyError> {
+        if !configured.is_empty() {
+            return AccessKeys::new(configured);
+        }
+        let path = data_dir.join(ACCESS_KEY_FILE);
+        match File::open(&path) {
+            Ok(file) => read_key(file, &path),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(AccessKeyError::Missing { path }),
+            Err(error) => Err(AccessKeyError::Io { path, error }),
+        }
+    }
+
     /// Takes the configured keys; where there are none, the key that the data folder keeps, made at the first start.
     ///
     /// The folder is made with mode 0700 and the file with 0600.
@@ -94,15 +120,15 @@ impl AccessKeys {
     /// # Errors
     /// [`AccessKeyError`] for invalid keys, and for a key file that is exposed, broken or cannot be written.
     pub fn load_or_generate<K: AsRef<str>>(configured: &[K], data_dir: &Path) -> Result<Self, AccessKeyError> {
-        if !configured.is_empty() {
-            return AccessKeys::new(configured);
+        match AccessKeys::load(configured, data_dir) {
+            Err(AccessKeyError::Missing { path }) => generate(data_dir, &path),
+            loaded => loaded,
         }
-        let path = data_dir.join(ACCESS_KEY_FILE);
-        match File::open(&path) {
-            Ok(file) => read_key(file, &path),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => generate(data_dir, &path),
-            Err(error) => Err(AccessKeyError::Io { path, error }),
-        }
+    }
+
+    /// The key that signs. It is a secret: not for logs.
+    pub fn expose_signing(&self) -> &str {
+        self.0.first().map_or("", |key| key.as_str())
     }
 
     /// The keys, the signing one first.
@@ -223,6 +249,17 @@ mod tests {
         assert_eq!(text(&first), text(&again));
         let other = AccessKeys::load_or_generate(NONE, &folder.path().join("other")).unwrap();
         assert_ne!(text(&first), text(&other));
+    }
+
+    #[test]
+    fn looking_for_a_key_makes_none_and_finds_the_one_that_a_server_made() {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("data");
+        let missing = AccessKeys::load(NONE, &data).unwrap_err();
+        assert!(matches!(&missing, AccessKeyError::Missing { .. }) && !data.exists(), "{missing}");
+        let made = AccessKeys::load_or_generate(NONE, &data).unwrap();
+        assert_eq!(AccessKeys::load(NONE, &data).unwrap().expose_signing(), made.expose_signing());
+        assert_eq!(AccessKeys::load(&[GOOD], &data).unwrap().expose_signing(), GOOD);
     }
 
     #[test]

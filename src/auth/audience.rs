@@ -9,6 +9,10 @@ use crate::auth::host::{BaseUrl, OwnNames, split_url};
 use crate::ids::HubName;
 
 const CLIENT_PATH: &str = "/client/hubs/";
+/// Where the HTTP API is.
+pub const API_PATH: &str = "/api";
+/// Where a login becomes a token.
+pub const LOGIN_PATH: &str = "/auth/token";
 
 /// The audience of a client of `hub` on the server that is known as `base`.
 pub fn of_client(base: &BaseUrl, hub: &HubName) -> String {
@@ -22,6 +26,16 @@ pub fn client_url(base: &BaseUrl, hub: &HubName, token: &str) -> String {
     format!("ws{}?access_token={token}", http.strip_prefix("http").unwrap_or(&http))
 }
 
+/// The audience of a store user who uses the HTTP API of the server that is known as `base`; also where that is.
+pub fn of_api(base: &BaseUrl) -> String {
+    format!("{base}{API_PATH}")
+}
+
+/// The audience of a token that is good for a fresh token, and for nothing else.
+pub fn of_login(base: &BaseUrl) -> String {
+    format!("{base}{LOGIN_PATH}")
+}
+
 /// Whether `aud` is for clients of `hub` here. Hubs have no case, so neither has this path (as in the reference).
 pub fn is_client_of(aud: &str, hub: &HubName, names: OwnNames<'_>) -> bool {
     own_paths(aud, names).any(|path| {
@@ -33,6 +47,16 @@ pub fn is_client_of(aud: &str, hub: &HubName, names: OwnNames<'_>) -> bool {
 /// Whether `aud` is for clients, of whichever hub.
 pub fn is_client(aud: &str, names: OwnNames<'_>) -> bool {
     own_paths(aud, names).any(|path| strip_prefix_no_case(&percent_decoded(path), CLIENT_PATH).is_some())
+}
+
+/// Whether `aud` is the HTTP API here, as a whole.
+pub fn is_api(aud: &str, names: OwnNames<'_>) -> bool {
+    own_paths(aud, names).any(|path| path == API_PATH)
+}
+
+/// Whether `aud` is the place here where a fresh token is given.
+pub fn is_login(aud: &str, names: OwnNames<'_>) -> bool {
+    own_paths(aud, names).any(|path| path == LOGIN_PATH)
 }
 
 /// Whether `aud` is the URL of a request for `path` (percent-encoded as it came). The query of neither counts.
@@ -159,6 +183,21 @@ mod tests {
             "http://localhost/api/hubs/chat/groups/sales%2Feurope/:send",
         ] {
             assert!(!is_request(aud, path, names), "{aud}");
+        }
+    }
+
+    #[test]
+    fn the_audiences_of_api_and_login_are_those_that_are_issued_and_no_other() {
+        let host = HostPort::parse("localhost:8080").unwrap();
+        let public_urls = [BaseUrl::parse("https://example.com/base").unwrap()];
+        let names = OwnNames { host: Some(&host), public_urls: &public_urls };
+        for base in [BaseUrl::of_host(false, host.clone()), public_urls[0].clone()] {
+            let (api, login) = (of_api(&base), of_login(&base));
+            assert!(is_api(&api, names) && is_login(&login, names), "{base}");
+            assert!(!is_api(&login, names) && !is_login(&api, names), "{base}");
+        }
+        for aud in ["http://localhost:8080/api/", "http://localhost:8080/api/hubs", "http://evil.example/api", "/api"] {
+            assert!(!is_api(aud, names), "{aud}");
         }
     }
 

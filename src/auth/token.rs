@@ -10,6 +10,8 @@ use std::sync::Once;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use actix_http::StatusCode;
+use aws_lc_rs::digest;
+use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine};
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde_json::{Map, Value};
@@ -26,6 +28,9 @@ pub const MAX_TOKEN_BYTES: usize = 8 * 1024;
 
 /// The claim by which a token means a user of the store. Only who holds an access key can make it.
 pub const STORE_USER_CLAIM: &str = "folkmoot.user";
+
+/// The claim that binds a refresh token to the password of the login: with the password, the session ends.
+const PASSWORD_CLAIM: &str = "folkmoot.password";
 
 /// Why a token is refused, or could not be made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -112,6 +117,15 @@ pub struct RequestToken {
     pub expires_at: SystemTime,
 }
 
+/// What a verified refresh token says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefreshToken {
+    /// The login of the store user.
+    pub login: UserId,
+    /// Which password the login had, as a [`fingerprint`].
+    pub password: String,
+}
+
 /// A token that this server made. It is a secret: not for logs.
 #[derive(Clone, PartialEq, Eq)]
 pub struct IssuedToken {
@@ -183,8 +197,9 @@ impl Tokens {
 
     /// Verifies the token of an HTTP request whose path, percent-encoded as it came, is `path`.
     ///
-    /// The audience is the request's URL; scheme and query do not count. A client token never passes, not even one
-    /// that names the request's URL beside a hub.
+    /// The audience is the request's URL; scheme and query do not count. That of a store user may also be the API as a
+    /// whole, which opens whatever their roles do. A client token never passes, not even one that names the request's
+    /// URL beside a hub.
     ///
     /// # Errors
     /// [`TokenError`], as for a client.
@@ -198,13 +213,34 @@ impl Tokens {
         let mut claims = self.verify(token)?;
         let expires_at = self.take_validity(&mut claims, now)?;
         let audiences = take_audiences(&mut claims)?;
-        if audiences.iter().any(|aud| audience::is_client(aud, names))
-            || !audiences.iter().any(|aud| audience::is_request(aud, path, names))
-        {
+        let (sub, store_user) = take_subject(&mut claims)?;
+        let meant =
+            |aud: &String| audience::is_request(aud, path, names) || (store_user && audience::is_api(aud, names));
+        if audiences.iter().any(|aud| audience::is_client(aud, names)) || !audiences.iter().any(meant) {
             return Err(TokenError::Audience);
         }
-        let (sub, store_user) = take_subject(&mut claims)?;
         Ok(RequestToken { sub, store_user, expires_at })
+    }
+
+    /// Verifies a token of [`issue_refresh_token`](Tokens::issue_refresh_token).
+    ///
+    /// # Errors
+    /// [`TokenError`]: [`Audience`](TokenError::Audience) for every other kind of token.
+    pub fn verify_refresh(
+        &self,
+        token: &str,
+        names: OwnNames<'_>,
+        now: SystemTime,
+    ) -> Result<RefreshToken, TokenError> {
+        let mut claims = self.verify(token)?;
+        self.take_validity(&mut claims, now)?;
+        let audiences = take_audiences(&mut claims)?;
+        let meant = matches!(&audiences[..], [aud] if audience::is_login(aud, names));
+        let subject = take_subject(&mut claims)?;
+        match (meant, subject, claims.remove(PASSWORD_CLAIM)) {
+            (true, (Some(login), true), Some(Value::String(password))) => Ok(RefreshToken { login, password }),
+            _ => Err(TokenError::Audience),
+        }
     }
 
     /// Makes the token that `POST /auth/token` answers: the store user `login`, in `hub`, for `ttl`.
@@ -219,10 +255,37 @@ impl Tokens {
         ttl: Duration,
         now: SystemTime,
     ) -> Result<IssuedToken, TokenError> {
-        let mut claims = Map::new();
-        claims.insert("sub".into(), login.as_str().into());
-        claims.insert(STORE_USER_CLAIM.into(), true.into());
-        claims.insert("aud".into(), audience::of_client(base, hub).into());
+        self.issue(store_claims(login, audience::of_client(base, hub)), ttl, now)
+    }
+
+    /// Makes the token by which the store user `login` uses the HTTP API, for `ttl`. What it opens is asked of the
+    /// store with each request.
+    ///
+    /// # Errors
+    /// [`TokenError::Signing`].
+    pub fn issue_api_token(
+        &self,
+        login: &UserId,
+        base: &BaseUrl,
+        ttl: Duration,
+        now: SystemTime,
+    ) -> Result<IssuedToken, TokenError> {
+        self.issue(store_claims(login, audience::of_api(base)), ttl, now)
+    }
+
+    /// Makes the token for which [`refresh.login`](RefreshToken::login) gets fresh tokens without a password, for `ttl`.
+    ///
+    /// # Errors
+    /// [`TokenError::Signing`].
+    pub fn issue_refresh_token(
+        &self,
+        refresh: RefreshToken,
+        base: &BaseUrl,
+        ttl: Duration,
+        now: SystemTime,
+    ) -> Result<IssuedToken, TokenError> {
+        let mut claims = store_claims(&refresh.login, audience::of_login(base));
+        claims.insert(PASSWORD_CLAIM.into(), refresh.password.into());
         self.issue(claims, ttl, now)
     }
 
@@ -293,6 +356,20 @@ impl Tokens {
         claims.remove("iat");
         time(expires).ok_or(TokenError::NoExpiry)
     }
+}
+
+/// What stands for a secret in a token: another one for every secret, and nothing can be learnt from it, as the hashes
+/// of passwords are salted.
+pub fn fingerprint(secret: &str) -> String {
+    BASE64_URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, secret.as_bytes()))
+}
+
+fn store_claims(login: &UserId, audience: String) -> Map<String, Value> {
+    let mut claims = Map::new();
+    claims.insert("sub".into(), login.as_str().into());
+    claims.insert(STORE_USER_CLAIM.into(), true.into());
+    claims.insert("aud".into(), audience.into());
+    claims
 }
 
 /// The user data that a token's custom claims carry.

@@ -1,6 +1,5 @@
 //! Tests of `token.rs`, beside it because together they would be two files' worth.
 
-use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine};
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -241,5 +240,42 @@ proptest! {
         let signature = jsonwebtoken::crypto::sign(message.as_bytes(), &key, Algorithm::HS256).unwrap();
         let token = format!("{message}.{signature}");
         prop_assert!(verify(&token).is_err());
+    }
+}
+
+#[test]
+fn a_token_of_a_store_user_opens_the_api_as_a_whole_and_nobody_elses_does() {
+    let host = HostPort::parse("localhost:8080").unwrap();
+    let (base, login) = (BaseUrl::of_host(false, host), UserId::parse("mark").unwrap());
+    let issued = tokens(&[NEW]).issue_api_token(&login, &base, Duration::from_secs(60), time(NOW).unwrap()).unwrap();
+    let request = verify_request(&issued.token, "/api/hubs/chat/groups").unwrap();
+    assert_eq!((request.sub, request.store_user), (Some(login), true));
+    assert_eq!(verify(&issued.token), Err(TokenError::Audience));
+    let of_nobody = signed(json!({"aud": "http://localhost:8080/api", "sub": "mark"}));
+    assert_eq!(verify_request(&of_nobody, "/api/hubs"), Err(TokenError::Audience));
+}
+
+#[test]
+fn a_refresh_token_is_good_for_nothing_but_a_fresh_one() {
+    let host = HostPort::parse("localhost:8080").unwrap();
+    let names = OwnNames { host: Some(&host), public_urls: &[] };
+    let (base, tokens, now) = (BaseUrl::of_host(false, host.clone()), tokens(&[NEW]), time(NOW).unwrap());
+    let refresh = RefreshToken { login: UserId::parse("mark").unwrap(), password: fingerprint("hash") };
+    let issued = tokens.issue_refresh_token(refresh.clone(), &base, Duration::from_secs(60), now).unwrap().token;
+    assert_eq!(tokens.verify_refresh(&issued, names, now), Ok(refresh.clone()));
+    let later = now + Duration::from_secs(60 + 300);
+    assert_eq!(tokens.verify_refresh(&issued, names, later), Err(TokenError::Expired));
+    assert_eq!(verify(&issued), Err(TokenError::Audience));
+    assert_eq!(verify_request(&issued, "/api/hubs"), Err(TokenError::Audience));
+    for other in [
+        tokens.issue_api_token(&refresh.login, &base, Duration::from_secs(60), now).unwrap().token,
+        signed(json!({"sub": "mark", "folkmoot.user": true})),
+        signed(json!({"aud": "http://localhost:8080/auth/token", "sub": "mark", "folkmoot.password": "x"})),
+        signed(json!({"aud": "http://localhost:8080/auth/token", "sub": "mark", "folkmoot.user": true})),
+        signed(
+            json!({"aud": ["http://localhost:8080/auth/token", AUD], "sub": "mark", "folkmoot.user": true, "folkmoot.password": "x"}),
+        ),
+    ] {
+        assert_eq!(tokens.verify_refresh(&other, names, now), Err(TokenError::Audience));
     }
 }

@@ -1,10 +1,14 @@
 //! The command line: what can be asked for, and the status the program ends with. One file per command.
 
 mod bench;
+mod completions;
 mod config;
 mod connect;
 mod logging;
+mod place;
 mod serve;
+mod text;
+mod token;
 mod user;
 
 use std::fmt;
@@ -14,12 +18,15 @@ use std::process::ExitCode;
 
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
+use crate::app::StartError;
 use crate::config::{Config, ConfigErrors, Loaded};
 
 /// Status for a wrong configuration: `EX_CONFIG` of sysexits.h, which service managers can be told not to retry.
 const EXIT_CONFIG: u8 = 78;
 /// Status for wrong arguments, which clap uses too.
 const EXIT_USAGE: u8 = 2;
+/// Status for a file to import that has mistakes: `EX_DATAERR` of sysexits.h.
+const EXIT_DATA: u8 = 65;
 /// Status for everything else that goes wrong.
 const EXIT_FAILURE: u8 = 1;
 
@@ -35,6 +42,7 @@ Exit status:
   0   the command succeeded, or the server was stopped by a signal
   1   something failed; one sentence on standard error says what
   2   the arguments were wrong
+  65  the file of `folkmoot user import` has mistakes; nothing was imported
   70  the server ended itself because a part of it was broken; start it again
   78  the configuration was wrong; every mistake is on standard error with its place";
 
@@ -61,8 +69,12 @@ enum Command {
     User(user::UserArgs),
     /// Talk in groups, from a terminal or a pipe
     Connect(Box<connect::ConnectArgs>),
+    /// Make tokens, look at them, and tell what an SDK connects with
+    Token(token::TokenArgs),
     /// Measure a server: deliveries, connects, memory
     Bench(bench::BenchArgs),
+    /// Print what makes a shell complete the arguments of folkmoot
+    Completions(completions::CompletionsArgs),
 }
 
 // Options of every command, accepted before and after its name; see `command()`. Not a `///` comment, which clap would show
@@ -129,10 +141,21 @@ impl From<ConfigErrors> for Failure {
     }
 }
 
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        anyhow::Error::from(error).into()
+    }
+}
+
 impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Self {
+        // What only the start can see of a configuration, the files that it names, is as wrong as what is seen before.
+        let status = match error.downcast_ref() {
+            Some(StartError::Config(_) | StartError::Certificate(_)) => EXIT_CONFIG,
+            _ => EXIT_FAILURE,
+        };
         // With its causes, in one line.
-        Failure { status: EXIT_FAILURE, message: format!("{error:#}") }
+        Failure { status, message: format!("{error:#}") }
     }
 }
 
@@ -155,6 +178,20 @@ fn read(matches: &ArgMatches) -> Result<(Cli, Settings), clap::Error> {
         level = below;
     }
     Ok((Cli::from_arg_matches(matches)?, settings))
+}
+
+/// What a command ended with, when nobody reads what it prints any more: `folkmoot user list | head` is no mistake.
+fn unless_nobody_reads(done: anyhow::Result<()>) -> anyhow::Result<()> {
+    let nobody_reads = |error: &anyhow::Error| {
+        error
+            .chain()
+            .filter_map(|cause| cause.downcast_ref::<io::Error>())
+            .any(|e| e.kind() == io::ErrorKind::BrokenPipe)
+    };
+    match done {
+        Err(error) if nobody_reads(&error) => Ok(()),
+        done => done,
+    }
 }
 
 /// Runs the program with the arguments and the environment of the process.
@@ -181,12 +218,14 @@ fn run(command: Command, settings: Settings) -> Result<(), Failure> {
                 Some(file) => log::info!(file:% = file.display(); "configuration read"),
                 None => log::info!("no configuration file, the defaults hold"),
             }
-            Ok(serve::run(loaded.config)?)
+            Ok(serve::run(loaded)?)
         }
         Command::Config(command) => config::run(&command, settings),
         Command::Connect(args) => connect::run(&args, settings),
         Command::Bench(args) => bench::run(&args),
-        Command::User(args) => Ok(user::run(args, &settings.load()?.config)?),
+        Command::Completions(args) => Ok(completions::run(&args)?),
+        Command::Token(args) => Ok(token::run(args, &settings.load()?.config)?),
+        Command::User(args) => user::run(args, &settings.load()?.config),
     }
 }
 

@@ -1,22 +1,29 @@
 //! `folkmoot serve`: runs the server until a signal ends it.
 
 use std::io::{self, Write};
-use std::net::SocketAddr;
 
 use anyhow::Context;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use super::place::reachable;
 use crate::app::{Running, Server};
-use crate::config::Config;
+use crate::config::{Config, Loaded};
 use crate::users::DemoUser;
 
 /// Starts the server and returns when a signal has ended it. A second signal ends the process at once.
-pub(super) fn run(config: Config) -> anyhow::Result<()> {
+pub(super) fn run(loaded: Loaded) -> anyhow::Result<()> {
+    let Loaded { config, origins, .. } = loaded;
     actix_rt::System::new().block_on(async {
         let mut signals = Signals::new().context("the signals of the system cannot be listened to")?;
-        let running = Server::new(config.clone()).start().await?;
+        let mut hang_up = signal(SignalKind::hangup()).context("the signals of the system cannot be listened to")?;
+        let running = Server::new(config.clone()).origins(origins).start().await?;
         greet(&config, &running, &running.demo_users().await);
-        let name = signals.next().await;
+        let name = loop {
+            tokio::select! {
+                name = signals.next() => break name,
+                _ = hang_up.recv() => reload_certificate(&running),
+            }
+        };
         log::info!(signal = name; "the server is going away; a second signal ends it at once");
         tokio::select! {
             () = running.stop() => {}
@@ -28,6 +35,15 @@ pub(super) fn run(config: Config) -> anyhow::Result<()> {
         log::info!("the server has ended");
         Ok(())
     })
+}
+
+/// Those who renew a certificate say so by SIGHUP.
+fn reload_certificate(running: &Running) {
+    match running.reload_certificate() {
+        Ok(true) => log::info!("the certificate has been exchanged"),
+        Ok(false) => log::info!("the certificate is the same as before"),
+        Err(error) => log::error!(error:%; "the new certificate cannot be used; the old one goes on"),
+    }
 }
 
 struct Signals {
@@ -59,8 +75,16 @@ fn write_greeting(out: &mut impl Write, config: &Config, running: &Running, demo
     let address = reachable(running.address());
     let hub = &config.hubs.default;
     writeln!(out, "folkmoot {} is ready", env!("CARGO_PKG_VERSION"))?;
-    writeln!(out, "  WebSocket  ws://{address}/ws  (hub {hub}; others at ws://{address}/client/hubs/{{hub}})")?;
-    writeln!(out, "  Health     http://{address}/health  http://{address}/ready  http://{address}/metrics")?;
+    let (ws, http) = if running.is_under_tls() { ("wss", "https") } else { ("ws", "http") };
+    writeln!(out, "  WebSocket  {ws}://{address}/ws  (hub {hub}; others at {ws}://{address}/client/hubs/{{hub}})")?;
+    let internal = running.internal_address().map(|internal| format!("http://{}", reachable(internal)));
+    let outside = format!("{http}://{address}");
+    let inside = internal.as_ref().filter(|_| config.server.internal.exclusive).unwrap_or(&outside);
+    writeln!(out, "  Health     {outside}/health  {outside}/ready  {inside}/metrics")?;
+    if let Some(internal) = &internal {
+        let only = if config.server.internal.exclusive { ", which are there alone" } else { "" };
+        writeln!(out, "  Internal   {internal}  (/metrics, /admin, /api{only})")?;
+    }
     if let Some(store) = running.store() {
         writeln!(out, "  Users      {store}")?;
     }
@@ -78,13 +102,4 @@ fn write_greeting(out: &mut impl Write, config: &Config, running: &Running, demo
     )?;
     writeln!(out, "    (folkmoot user remove LOGIN, folkmoot user passwd LOGIN).")?;
     out.flush()
-}
-
-/// An address that can be clicked: "all of this machine's addresses" is none.
-fn reachable(address: SocketAddr) -> SocketAddr {
-    match address {
-        SocketAddr::V4(v4) if v4.ip().is_unspecified() => ([127, 0, 0, 1], v4.port()).into(),
-        SocketAddr::V6(v6) if v6.ip().is_unspecified() => (std::net::Ipv6Addr::LOCALHOST, v6.port()).into(),
-        address => address,
-    }
 }

@@ -3,12 +3,15 @@
 //! It works on the database itself, beside a running server, which notices by the store's revision. No hash and no
 //! password is ever printed.
 
+mod import;
+
 use std::io::{self, BufRead, IsTerminal, Read, Write};
 
 use anyhow::{Context, bail};
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
+use super::{EXIT_DATA, Failure};
 use crate::auth::permissions::HubRole;
 use crate::config::Config;
 use crate::ids::{GroupName, NameError, UserId};
@@ -48,6 +51,8 @@ enum UserCommand {
     /// Adds a user and asks for the password.
     #[command(after_help = ADD_EXAMPLES)]
     Add(Box<AddArgs>),
+    /// Adds the users of a file, or changes them.
+    Import(import::ImportArgs),
     /// Sets a user's password. A demo user becomes an ordinary one by it.
     #[command(after_help = PASSWD_EXAMPLES)]
     Passwd {
@@ -155,18 +160,14 @@ fn object(text: &str) -> Result<Map<String, Value>, String> {
 }
 
 /// Runs the command on the store that `users.database` names.
-///
-/// # Errors
-/// One sentence for the person at the terminal: the store is out of reach, the login is taken or not there, the
-/// password is too short.
-pub fn run(args: UserArgs, config: &Config) -> anyhow::Result<()> {
+pub(super) fn run(args: UserArgs, config: &Config) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    match runtime.block_on(execute(args.command, config)) {
-        // `folkmoot user list | head` is nobody's mistake.
-        Err(error) if error.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe) => {
-            Ok(())
-        }
-        done => done,
+    match super::unless_nobody_reads(runtime.block_on(execute(args.command, config))) {
+        Err(error) => Err(match error.downcast::<import::Mistakes>() {
+            Ok(mistakes) => Failure { status: EXIT_DATA, message: mistakes.to_string() },
+            Err(error) => error.into(),
+        }),
+        Ok(()) => Ok(()),
     }
 }
 
@@ -179,6 +180,7 @@ async fn execute(command: UserCommand, config: &Config) -> anyhow::Result<()> {
     let out = &mut io::stdout().lock();
     match command {
         UserCommand::Add(args) => add(&args, database, config.users.max_record_bytes, out).await?,
+        UserCommand::Import(args) => import::run(&args, config, out).await?,
         UserCommand::Passwd { login, password_stdin } => passwd(&*store().await?, &login, password_stdin, out).await?,
         UserCommand::List { json } => list(&*store().await?, json, out).await?,
         UserCommand::Show { login, json } => show(&find(&*store().await?, &login).await?, json, out)?,

@@ -22,6 +22,12 @@ pub struct AuthConfig {
     /// Default `5m`; `FOLKMOOT__AUTH__TOKEN_TTL`.
     #[serde(with = "duration")]
     pub token_ttl: Duration,
+    /// How long a page that logged in renews its tokens without the password (`refresh=true` at `/auth/token`).
+    ///
+    /// Default `12h`: a working day, after which a browser that was left open is logged out.
+    /// `FOLKMOOT__AUTH__SESSION_TTL`.
+    #[serde(with = "duration")]
+    pub session_ttl: Duration,
     /// How far the clock of whoever made a token may be from ours.
     ///
     /// Default `30s`: machines that keep time differ by less, and the five minutes of the Web PubSub emulator would
@@ -43,6 +49,7 @@ impl Default for AuthConfig {
         AuthConfig {
             access_keys: Vec::new(),
             token_ttl: Duration::from_secs(300),
+            session_ttl: Duration::from_secs(12 * 3600),
             clock_skew: Duration::from_secs(30),
             allow_demo_users: false,
             failures: FailuresConfig::default(),

@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::error::{ConfigError, ConfigErrors};
-use super::overlay::Overlay;
+use super::overlay::{Origins, Overlay};
 use super::{Config, yaml};
 use crate::user::{User, UserData};
 
@@ -19,6 +19,8 @@ pub struct Loaded {
     pub config: Config,
     /// The file that was read, or `None` where there was none.
     pub file: Option<PathBuf>,
+    /// Where each key comes from that was given.
+    pub origins: Origins,
 }
 
 impl Config {
@@ -59,8 +61,9 @@ impl Config {
     ) -> Result<Loaded, ConfigErrors> {
         let document = read_file(file)?;
         let text = document.as_ref().map(|(file, text)| (file.display().to_string(), text.as_str()));
-        let config = from_layers::<U>(text.as_ref().map(|(name, text)| (name.as_str(), *text)), env, sets)?;
-        Ok(Loaded { config, file: document.map(|(file, _)| file) })
+        let document_text = text.as_ref().map(|(name, text)| (name.as_str(), *text));
+        let (config, origins) = from_layers::<U>(document_text, env, sets)?;
+        Ok(Loaded { config, file: document.map(|(file, _)| file), origins })
     }
 }
 
@@ -82,7 +85,7 @@ pub(crate) fn from_layers<U: UserData>(
     document: Option<(&str, &str)>,
     env: impl IntoIterator<Item = (String, String)>,
     sets: &[String],
-) -> Result<Config, ConfigErrors> {
+) -> Result<(Config, Origins), ConfigErrors> {
     let mut overlay = Overlay::default();
     if let Some((name, text)) = document {
         let tree = yaml::parse(text).map_err(|(line, message)| {
@@ -100,7 +103,7 @@ pub(crate) fn from_layers<U: UserData>(
     let (config, origins) = overlay.finish()?;
     let problems = config.problems::<U>().into_iter();
     ConfigErrors::none(problems.map(|problem| problem.into_error(|key| origins.of(key))).collect())?;
-    Ok(config)
+    Ok((config, origins))
 }
 
 #[cfg(test)]
@@ -118,7 +121,9 @@ mod tests {
     fn load(document: &str, env: &[(&str, &str)], sets: &[&str]) -> Result<Config, String> {
         let env = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         let sets: Vec<_> = sets.iter().map(|&set| set.to_owned()).collect();
-        from_layers::<User>(Some(("config.yaml", document)), env, &sets).map_err(|errors| errors.to_string())
+        from_layers::<User>(Some(("config.yaml", document)), env, &sets)
+            .map(|(config, _)| config)
+            .map_err(|errors| errors.to_string())
     }
 
     fn file(document: &str) -> Result<Config, String> {

@@ -11,9 +11,11 @@ mod heartbeat;
 mod hooks;
 mod hubs;
 mod limits;
+mod listing;
 mod load;
 mod log;
 mod overlay;
+mod pages;
 mod schema;
 mod secret;
 mod server;
@@ -35,13 +37,18 @@ pub use self::heartbeat::HeartbeatConfig;
 pub use self::hooks::HooksConfig;
 pub use self::hubs::{AnnouncePer, AnnouncementsConfig, HubConfig, HubsConfig, RawClients};
 pub use self::limits::LimitsConfig;
+pub use self::listing::{Listed, list};
 #[cfg(any(test, fuzzing))]
 pub(crate) use self::load::from_layers;
 pub use self::load::{DEFAULT_FILE, Loaded};
 pub use self::log::LogConfig;
+pub use self::overlay::Origins;
+pub use self::pages::{PagesConfig, ServePage};
 pub use self::secret::{AccessKey, AccessKeyError, DatabaseUrl, DatabaseUrlError};
-pub use self::server::ServerConfig;
+pub use self::server::{InternalConfig, ServerConfig, TlsConfig};
 pub use self::shutdown::ShutdownConfig;
+#[cfg(feature = "cli")]
+pub(crate) use self::units::parse_duration;
 pub use self::users::UsersConfig;
 pub use crate::outbound::SlowConsumers;
 
@@ -82,6 +89,8 @@ pub struct Config {
     pub hooks: HooksConfig,
     /// How long a shutdown takes.
     pub shutdown: ShutdownConfig,
+    /// Which pages are served.
+    pub pages: PagesConfig,
     /// How much is logged.
     pub log: LogConfig,
 }
@@ -99,6 +108,7 @@ impl Default for Config {
             heartbeat: HeartbeatConfig::default(),
             hooks: HooksConfig::default(),
             shutdown: ShutdownConfig::default(),
+            pages: PagesConfig::default(),
             log: LogConfig::default(),
         }
     }

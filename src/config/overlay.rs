@@ -3,6 +3,8 @@
 //! Every setting keeps its origin, and is tried alone, so that all mistakes are found at once and each names the place
 //! to change. Reading files is left to `load.rs`, rules between keys to `validate.rs`.
 
+use std::collections::HashMap;
+
 use serde_json::{Map, Value};
 
 use super::Config;
@@ -66,7 +68,11 @@ impl Overlay {
         let (of_hubs, general): (Vec<_>, Vec<_>) =
             self.settings.iter().partition(|setting| schema::is_in_declared_hub(&setting.path));
         match read(general.into_iter().chain(of_hubs)) {
-            Ok(config) => Ok((config, Origins(self.settings))),
+            Ok(config) => {
+                // The values stay behind: some are secrets.
+                let given = self.settings.into_iter().map(|setting| (setting.path, setting.origin));
+                Ok((config, Origins(given.collect())))
+            }
             Err(message) => Err(ConfigError { origin: None, message }.into()),
         }
     }
@@ -155,19 +161,24 @@ impl Overlay {
     }
 }
 
-/// Where each given key comes from.
-pub(super) struct Origins(Vec<Setting>);
+/// Where each given key of a configuration comes from; none of a configuration that code put together.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Origins(HashMap<Vec<String>, String>);
 
 impl Origins {
-    /// The origin of the value that counts. What a declared hub has from `hubs.settings` comes from there.
+    /// The origin of the value that counts.
     pub(super) fn of(&self, key: &str) -> Option<String> {
-        let path: Vec<_> = key.split('.').collect();
-        let find = |path: &[&str]| self.0.iter().rev().find(|setting| setting.path == path);
+        let path: Vec<_> = key.split('.').map(str::to_owned).collect();
+        self.at(&path).map(str::to_owned)
+    }
+
+    /// The same for a path. What a declared hub has from `hubs.settings` comes from there.
+    pub(super) fn at(&self, path: &[String]) -> Option<&str> {
         let inherited = || {
-            let rest = path.get(DECLARED_HUBS.len() + 1..).filter(|_| schema::is_in_declared_hub(&path))?;
-            find(&[&["hubs", "settings"], rest].concat())
+            let rest = path.get(DECLARED_HUBS.len() + 1..).filter(|_| schema::is_in_declared_hub(path))?;
+            self.0.get(&[&["hubs".to_owned(), "settings".to_owned()], rest].concat())
         };
-        find(&path).or_else(inherited).map(|setting| setting.origin.clone())
+        self.0.get(path).or_else(inherited).map(String::as_str)
     }
 }
 

@@ -8,7 +8,7 @@ use url::Url;
 use zeroize::Zeroizing;
 
 /// What stands in the place of a secret.
-const HIDDEN: &str = "***";
+pub(super) const HIDDEN: &str = "***";
 
 /// A key that signs and checks tokens: its UTF-8 bytes are the HMAC key, as in a Web PubSub connection string.
 ///

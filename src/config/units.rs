@@ -32,7 +32,8 @@ fn write_quantity(value: u64, units: &[(&str, u64)]) -> String {
     }
 }
 
-fn parse_duration(text: &str) -> Option<Duration> {
+/// Reads a duration such as `500ms`, `30s`, `5m`, `1h` or `1d`.
+pub(crate) fn parse_duration(text: &str) -> Option<Duration> {
     parse_quantity(text, &TIME_UNITS).map(Duration::from_millis)
 }
 

@@ -30,7 +30,7 @@ pub fn configuration(bytes: &[u8]) {
 }
 
 fn load(document: &str, env: Vec<(String, String)>, sets: &[String]) -> Result<Config, ConfigErrors> {
-    from_layers::<User>(Some(("config.yaml", document)), env, sets)
+    from_layers::<User>(Some(("config.yaml", document)), env, sets).map(|(config, _)| config)
 }
 
 fn assert_told(errors: &ConfigErrors) {

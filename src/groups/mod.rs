@@ -15,10 +15,12 @@ pub mod inner;
 mod local;
 mod membership;
 pub mod messages;
+pub mod operate;
 mod outbox;
 mod registry;
 mod requests;
 mod slots;
+pub mod watch;
 mod window;
 
 pub use hub::Hub;

@@ -14,6 +14,7 @@ use super::fanout::Fanout;
 use super::fatal::exit_if_panicking;
 use super::membership::{Change, JoinError, Membership, MembershipLimits, Place, Route};
 use super::messages::{Content, Reached, Receiver, Refusal};
+use super::watch::{Happening, Watcher};
 use super::window::Permit;
 use crate::error::{ErrorCode, LeaveReason};
 use crate::event::{Connection, Event, Joined, Left};
@@ -76,7 +77,9 @@ pub struct GroupRegistry<U: UserData> {
     pub(super) membership: Membership<U>,
     pub(super) metrics: Metrics,
     workers: Vec<Option<Addr<Fanout>>>,
-    listeners: Vec<Recipient<Event<U>>>,
+    listeners: Vec<Listener<U>>,
+    /// Who sees what happens in all hubs, while somebody looks.
+    pub(super) watcher: Option<Watcher>,
     /// A listener refused the last event.
     listeners_behind: bool,
     /// It ends with its last connection.
@@ -87,13 +90,14 @@ impl<U: UserData> GroupRegistry<U> {
     /// An empty hub that nobody listens to.
     pub(crate) fn new(settings: RegistrySettings, metrics: Metrics) -> Self {
         let membership = Membership::new(settings.limits, settings.declared_groups.iter().cloned());
-        metrics.groups.increment(membership.group_count() as f64);
+        metrics.groups.increment(membership.group_count() as u64);
         GroupRegistry {
             settings,
             membership,
             metrics,
             workers: Vec::new(),
             listeners: Vec::new(),
+            watcher: None,
             listeners_behind: false,
             retired: false,
         }
@@ -180,14 +184,32 @@ impl<U: UserData> GroupRegistry<U> {
     }
 
     pub(super) fn broadcast_content(&mut self, target: &Target, content: Content, permit: Option<Permit>) -> Reached {
+        self.broadcast_except(target, content, permit, Vec::new())
+    }
+
+    pub(super) fn broadcast_except(
+        &mut self,
+        target: &Target,
+        content: Content,
+        permit: Option<Permit>,
+        excluded: Vec<Place>,
+    ) -> Reached {
         let Some(route) = self.membership.route(target, |_| true) else { return Reached { groups: 0 } };
         let reached = Reached { groups: route.groups };
         let mask = match target {
             Target::Mask(mask) => Some(mask.clone()),
             Target::Group(_) => None,
         };
-        let publication =
-            Publication { audiences: Vec::new(), mask, from: None, except: None, content, announcement: None, permit };
+        let publication = Publication {
+            audiences: Vec::new(),
+            mask,
+            from: None,
+            except: None,
+            excluded,
+            content,
+            announcement: None,
+            permit,
+        };
         self.publish(route, publication);
         reached
     }
@@ -202,12 +224,17 @@ impl<U: UserData> GroupRegistry<U> {
 
     fn send_content(&mut self, to: &Receiver, content: Content, permit: Option<Permit>) -> usize {
         let places = self.places_of(to);
+        self.send_to_places(&places, content, permit);
+        places.len()
+    }
+
+    pub(super) fn send_to_places(&mut self, places: &[Place], content: Content, permit: Option<Permit>) {
         let permit = permit.map(|mut permit| {
             permit.set_receivers(places.len());
             Arc::new(permit)
         });
         let mut by_worker: Vec<Vec<u32>> = vec![Vec::new(); self.workers.len()];
-        for place in &places {
+        for place in places {
             if let Some(slots) = by_worker.get_mut(place.worker as usize) {
                 slots.push(place.slot);
             }
@@ -216,7 +243,6 @@ impl<U: UserData> GroupRegistry<U> {
             let (content, permit) = (content.clone(), permit.clone());
             self.deliver(worker as u32, Deliver::Send { slots, content, permit });
         }
-        places.len()
     }
 
     fn places_of(&self, receiver: &Receiver) -> Vec<Place> {
@@ -241,9 +267,14 @@ impl<U: UserData> GroupRegistry<U> {
         }
     }
 
+    /// The fan-out of a worker.
+    pub(super) fn fanout(&self, worker: u32) -> Option<&Addr<Fanout>> {
+        self.workers.get(worker as usize)?.as_ref()
+    }
+
     /// Unbounded as a mailbox, bounded by the window (publishes) and by each connection's unanswered requests (the rest).
     pub(super) fn deliver(&self, worker: u32, deliver: Deliver) {
-        if let Some(Some(fanout)) = self.workers.get(worker as usize) {
+        if let Some(fanout) = self.fanout(worker) {
             fanout.do_send(deliver);
         }
     }
@@ -251,7 +282,7 @@ impl<U: UserData> GroupRegistry<U> {
     fn joined(&mut self, connection: Arc<Connection<U>>, change: Change) {
         self.metrics.joins.increment(1);
         if change.members == 1 && !self.settings.declared_groups.contains(&change.group) {
-            self.metrics.groups.increment(1.0);
+            self.metrics.groups.increment(1);
         }
         self.emit(Event::Joined(Arc::new(Joined {
             connection,
@@ -264,7 +295,7 @@ impl<U: UserData> GroupRegistry<U> {
     fn left(&mut self, connection: &Arc<Connection<U>>, change: Change, reason: LeaveReason) {
         self.metrics.leaves.increment(1);
         if change.members == 0 && !self.membership.has_group(change.group.as_str()) {
-            self.metrics.groups.decrement(1.0);
+            self.metrics.groups.decrement(1);
         }
         self.emit(Event::Left(Arc::new(Left {
             connection: connection.clone(),
@@ -276,9 +307,16 @@ impl<U: UserData> GroupRegistry<U> {
     }
 
     fn emit(&mut self, event: Event<U>) {
+        if let Some(watcher) = &self.watcher {
+            watcher.see(|| Happening::of_event(&event));
+        }
         let mut refused = 0;
-        for listener in &self.listeners {
-            refused += u64::from(listener.try_send(event.clone()).is_err());
+        for Listener { recipient, is_own } in &self.listeners {
+            match recipient.try_send(event.clone()) {
+                Ok(()) if *is_own => self.metrics.hook_queue.increment(1),
+                Ok(()) => {}
+                Err(_) => refused += 1,
+            }
         }
         self.metrics.hook_failures.increment(refused);
         // One line when it begins, not one for each event.
@@ -287,6 +325,13 @@ impl<U: UserData> GroupRegistry<U> {
         }
         self.listeners_behind = refused > 0;
     }
+}
+
+/// Who is told of events.
+struct Listener<U: UserData> {
+    recipient: Recipient<Event<U>>,
+    /// One of the server's own, which counts what it has been told.
+    is_own: bool,
 }
 
 impl<U: UserData> Actor for GroupRegistry<U> {
@@ -329,5 +374,10 @@ impl Refusal {
     /// The group does not exist: it has no member and is not declared.
     pub fn group_not_found(group: &str) -> Self {
         Refusal::new(ErrorCode::NotFound, format!("Group '{group}' does not exist."))
+    }
+
+    /// A mask that matches no group where it has to.
+    pub fn no_group_matches(mask: &str) -> Self {
+        Refusal::new(ErrorCode::NotFound, format!("No group matches '{mask}'."))
     }
 }

@@ -13,7 +13,7 @@ use actix_http::header::{self, HeaderMap};
 use actix_http::ws;
 use actix_web::http::{Method, StatusCode, Version};
 
-use super::{Problem, Services, Share};
+use super::{Entrance, Problem, Services, Share};
 use crate::auth::Credential;
 use crate::auth::basic::BasicCredentials;
 use crate::auth::host::HostPort;
@@ -23,10 +23,12 @@ use crate::auth::permissions::{Permissions, Role};
 use crate::auth::token::user_from_claims;
 use crate::config::{HubConfig, RawClients, SlowConsumers};
 use crate::event::{Authority, Connection};
+use crate::groups::watch::Looking;
 use crate::groups::{EnterError, Lease};
 use crate::hooks::{Authentication, Connecting, Identity, LoginAttempt};
 use crate::ids::{ConnectionId, GroupName, HubName, NameError, Target, UserId};
 use crate::metrics::Limit;
+use crate::monitor;
 use crate::protocol::Subprotocol;
 use crate::session::RawMode;
 use crate::user::{User, UserData, json_bytes};
@@ -49,6 +51,8 @@ pub struct Handshake<'a> {
     pub peer: Option<SocketAddr>,
     /// Whether the socket is under TLS.
     pub tls: bool,
+    /// Which listener it came in by.
+    pub entrance: Entrance,
 }
 
 /// A connection that may begin.
@@ -75,6 +79,8 @@ pub struct Admission<U: UserData> {
     pub expires_in: Option<Duration>,
     /// Its places among the connections of its user and of its address.
     pub shares: (Option<Share<UserId>>, Option<Share<IpAddr>>),
+    /// Has what happens be told, where it is the server itself that is watched.
+    pub looking: Option<Looking>,
 }
 
 /// Who somebody is, before the hub has its say.
@@ -98,6 +104,7 @@ pub async fn admit<U: UserData>(
     let hub = services
         .hub_of_path(handshake.path, handshake.query)?
         .ok_or_else(|| Problem::not_found("There is no WebSocket here; try /ws or /client/hubs/{hub}."))?;
+    check_entrance(services, handshake.entrance, &hub)?;
     check_handshake(handshake)?;
     if services.is_draining() {
         return Err(Problem::unavailable("The server is going away; try another node, or again later."));
@@ -105,12 +112,12 @@ pub async fn admit<U: UserData>(
     let config = services.live.load_full();
     let config = config.hubs.hub(&hub);
     let client = services.client(handshake.peer, handshake.tls, handshake.headers);
-    services.origins.check_host(handshake.headers)?;
+    services.origins_of(handshake.entrance).check_host(handshake.headers)?;
     let of_address = share_of_address(services, &client)?;
     let raw = raw_mode(handshake.query, config)?;
 
     let known = identify(services, handshake, &hub, config, &client).await?;
-    if hub.is_reserved() && !known.roles.iter().any(|role| matches!(role, Role::Admin | Role::AdminRead)) {
+    if hub.is_reserved() && !known.roles.iter().any(is_admin_role) {
         return Err(Problem::forbidden("This hub is entered with an admin role only."));
     }
     let (subprotocol, echo) = negotiate(handshake.headers);
@@ -126,7 +133,7 @@ pub async fn admit<U: UserData>(
     };
     let connecting = Connecting { connection, roles: known.roles, groups: known.groups };
     let Connecting { connection, roles, groups } = ask_hook(services, connecting).await?;
-    let of_user = share_of_user(services, connection.user_id.as_ref())?;
+    let of_user = share_of_user(services, &hub, connection.user_id.as_ref())?;
     check_size(services, &connection)?;
     let lease = services.hubs.enter(&hub).map_err(|error| match error {
         EnterError::TooMany => services.over(Limit::MaxUndeclared, error.into()),
@@ -136,6 +143,12 @@ pub async fn admit<U: UserData>(
         .expires_at
         .filter(|_| config.enforce_expiry)
         .map(|at| at.duration_since(SystemTime::now()).unwrap_or_default());
+    // Those who watch the server are told of it, and can do nothing else there, whatever their roles are good for elsewhere.
+    let looking = (hub == *monitor::HUB).then(|| services.monitor.look());
+    let (roles, groups) = match looking {
+        Some(_) => (Vec::new(), vec![monitor::OVERVIEW.clone(), monitor::TAIL.clone()]),
+        None => (roles, groups),
+    };
     Ok(Admission {
         connection: Arc::new(connection),
         permissions: Arc::new(roles.into_iter().collect()),
@@ -148,7 +161,19 @@ pub async fn admit<U: UserData>(
         slow_consumers: config.slow_consumers,
         expires_in,
         shares: (of_user, of_address),
+        looking,
     })
+}
+
+/// The hubs of the dashboard are where the dashboard is, and clients are not where operators are.
+fn check_entrance<U: UserData>(services: &Services<U>, entrance: Entrance, hub: &HubName) -> Result<(), Problem> {
+    match (entrance, hub.is_reserved()) {
+        (Entrance::Internal, false) => Err(Problem::not_found("This is the internal listener; clients use the other.")),
+        (Entrance::Main, true) if services.keeps_inside() => {
+            Err(Problem::not_found("This hub is on the internal listener (server.internal)."))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Before anything is verified: what an address has too much of must not cost us a password's hash.
@@ -165,10 +190,12 @@ fn share_of_address<U: UserData>(
 
 fn share_of_user<U: UserData>(
     services: &Services<U>,
+    hub: &HubName,
     user_id: Option<&UserId>,
 ) -> Result<Option<Share<UserId>>, Problem> {
     let Some(user_id) = user_id else { return Ok(None) };
-    let share = services.user_shares.take(user_id);
+    let shares = if *hub == *monitor::HUB { &services.watcher_shares } else { &services.user_shares };
+    let share = shares.take(user_id);
     let most = "This user has as many connections as limits.connections_per_user allows; close one, or try later.";
     share.map(Some).ok_or_else(|| services.over(Limit::ConnectionsPerUser, Problem::too_many(most)))
 }
@@ -291,7 +318,7 @@ async fn identify<U: UserData>(
         Credential::Token(_) => CredentialKind::Explicit,
         Credential::Basic(_) | Credential::Anonymous => CredentialKind::Ambient,
     };
-    services.origins.check_origin(handshake.headers, client, kind)?;
+    services.origins_of(handshake.entrance).check_origin(handshake.headers, client, kind)?;
     match credential {
         Credential::Token(token) => of_token(services, &token, hub, config, client).await,
         Credential::Basic(basic) => of_basic(services, basic, hub, config, client).await,
@@ -380,6 +407,15 @@ pub async fn log_in<U: UserData>(
     Ok(LoggedIn::Store(Box::new(record)))
 }
 
+/// Whether the roles of a store user lead into a reserved hub.
+pub fn may_enter_reserved(user: &UserRecord, hub: &HubName) -> bool {
+    user.roles.iter().filter(|role| role.counts_in(hub)).any(|role| is_admin_role(&role.role))
+}
+
+fn is_admin_role(role: &Role) -> bool {
+    matches!(role, Role::Admin | Role::AdminRead)
+}
+
 fn of_identity<U: UserData>(
     services: &Services<U>,
     identity: Identity<U>,
@@ -406,7 +442,8 @@ fn of_record<U: UserData>(
     hub: &HubName,
     config: &HubConfig,
 ) -> Result<Known<U>, Problem> {
-    if !record.hubs.allows(hub, &services.config().hubs.default) {
+    // A reserved hub is entered by a role, which was given to the user by name.
+    if !hub.is_reserved() && !record.hubs.allows(hub, &services.config().hubs.default) {
         return Err(Problem::forbidden("This user may not enter this hub."));
     }
     let own = record.roles.iter().filter(|role| role.counts_in(hub)).map(|role| role.role.clone());

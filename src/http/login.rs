@@ -1,31 +1,39 @@
-//! `POST /auth/token`: a login becomes a short-lived token, for browsers, which cannot send headers on a WebSocket.
+//! `POST /auth/token`: a login becomes a short-lived token, for browsers, which cannot send headers on a WebSocket, and
+//! for people who use the HTTP API.
+
+mod asked;
 
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{self, CacheControl, CacheDirective};
+use actix_web::http::header::{CacheControl, CacheDirective};
 use actix_web::web::{Bytes, Payload};
-use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
-use serde_json::json;
+use actix_web::{HttpRequest, HttpResponse};
+use serde_json::{Value, json};
 use tokio::time::timeout;
-use zeroize::Zeroizing;
 
+use self::asked::{Asked, By, For};
+use super::access::may_use_api;
 use super::admission::{LoggedIn, log_in};
-use super::{Problem, Services};
+use super::{Entrance, Problem, Services, cors};
 use crate::auth::Credential;
-use crate::auth::audience::client_url;
+use crate::auth::audience::{client_url, of_api};
 use crate::auth::basic::BasicCredentials;
 use crate::auth::host::BaseUrl;
 use crate::auth::origin::CredentialKind;
-use crate::ids::HubName;
+use crate::auth::peer::ClientAddress;
+use crate::auth::token::{RefreshToken, TokenError, fingerprint};
+use crate::groups::watch::Happening;
+use crate::ids::{HubName, UserId};
 use crate::metrics::Limit;
 use crate::user::UserData;
+use crate::users::UserRecord;
 
 /// Largest form that is read.
 const MAX_FORM_BYTES: usize = 4096;
 
-/// Answers `{token, url, expiresAt}` to a login with HTTP Basic or a form with `login` and `password`.
+/// Answers `{token, url, expiresAt}` to a login with HTTP Basic, a form with `login` and `password`, or a refresh token.
 pub(super) async fn token<U: UserData>(
     services: Arc<Services<U>>,
     request: HttpRequest,
@@ -35,74 +43,157 @@ pub(super) async fn token<U: UserData>(
         return Err(Problem::unavailable("The server is going away; try another node, or again later."));
     }
     let client = services.client_of(&request);
-    services.origins.check_host(request.headers())?;
-    services.origins.check_origin(request.headers(), &client, CredentialKind::Ambient)?;
+    services.origins_of(Entrance::of(&request)).check_host(request.headers())?;
+    services.origins_of(Entrance::of(&request)).check_origin(request.headers(), &client, CredentialKind::Ambient)?;
     let credential = Credential::of_request(request.headers(), None).inspect_err(|_| {
         services.metrics.auth_failures.increment(1);
     })?;
     let body = read_body(&services, body).await?;
-    let (basic, hub) = read_login(&request, credential, &body)?;
-    let default = &services.live.load_full().hubs.default;
-    let hub = match hub {
-        Some(name) => HubName::parse(&name).map_err(|error| Problem::bad_request(error.to_string()))?,
-        None => default.clone(),
-    };
-    let record = match log_in(&services, basic, &hub, &client).await? {
-        LoggedIn::Store(record) => record,
-        // A token of ours means a user of the store; what only the hook knows would have to stand in it.
-        LoggedIn::Hook(_) => {
-            return Err(Problem::forbidden("This user gets no token here; log in on the WebSocket itself."));
+    let Asked { by, what, refresh } = Asked::read(&request, credential, &body)?;
+    let config = services.live.load_full();
+    let place = match what {
+        For::Hub(None) => Place::Hub(config.hubs.default.clone()),
+        For::Hub(Some(name)) => {
+            Place::Hub(HubName::parse(&name).map_err(|error| Problem::bad_request(error.to_string()))?)
         }
+        For::Api => Place::Api,
     };
-    if !record.hubs.allows(&hub, default) {
-        return Err(Problem::forbidden("This user may not enter this hub."));
+    // A refresh token is not prolonged: a session ends at the time that its login said.
+    let begins = refresh && matches!(by, By::Password(_));
+    let record = match by {
+        By::Password(basic) => by_password(&services, basic, &place, &client).await?,
+        By::Refresh(token) => by_refresh_token(&services, &token, &client).await?,
+    };
+    place.check(&record, &config.hubs.default)?;
+    let base = services.base_url(&client)?;
+    let mut answer = issue(&services, &record, &place, &base)?;
+    if begins {
+        let (token, expires_at) = begin_session(&services, record.login, &base, &client).await?;
+        answer["refreshToken"] = token.into();
+        answer["refreshExpiresAt"] = expires_at.into();
     }
-    let base = base_url(&services, &client)?;
-    let ttl = services.config().auth.token_ttl;
-    let issued = services.tokens.issue_store_token(&record.login, &hub, &base, ttl, SystemTime::now())?;
-    let expires_at = issued.expires_at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
-    let mut response = HttpResponse::Ok();
-    allow_origin(&services, &request, &mut response);
-    let answer =
-        json!({ "token": issued.token, "url": client_url(&base, &hub, &issued.token), "expiresAt": expires_at });
-    Ok(response.insert_header(CacheControl(vec![CacheDirective::NoStore])).json(answer))
+    let no_store = CacheControl(vec![CacheDirective::NoStore]);
+    let mut response = HttpResponse::Ok().insert_header(no_store).json(answer);
+    cors::allow_origin(&services, &request, response.headers_mut());
+    Ok(response)
 }
 
-/// Tells a browser that a page of `server.origins` may log in from there; all other origins get no such word.
+/// What a token opens.
+enum Place {
+    Hub(HubName),
+    Api,
+}
+
+impl Place {
+    fn hub(&self) -> Option<HubName> {
+        match self {
+            Place::Hub(hub) => Some(hub.clone()),
+            Place::Api => None,
+        }
+    }
+
+    /// Whether the user may have a token for it. Whoever connects or asks with it is looked up anew.
+    fn check(&self, user: &UserRecord, default: &HubName) -> Result<(), Problem> {
+        let may = match self {
+            Place::Hub(hub) if hub.is_reserved() => may_use_api(user),
+            Place::Hub(hub) => user.hubs.allows(hub, default),
+            Place::Api => may_use_api(user),
+        };
+        match self {
+            _ if may => Ok(()),
+            Place::Hub(hub) if !hub.is_reserved() => Err(Problem::forbidden("This user may not enter this hub.")),
+            _ => Err(Problem::forbidden("This takes the role folkmoot.admin or folkmoot.admin.read.")),
+        }
+    }
+}
+
+async fn by_password<U: UserData>(
+    services: &Arc<Services<U>>,
+    basic: BasicCredentials,
+    place: &Place,
+    client: &ClientAddress,
+) -> Result<UserRecord, Problem> {
+    // Hooks know hubs; who goes to no hub in particular is looked up like one who goes to the default hub.
+    let default = services.live.load_full();
+    let hub = match place {
+        Place::Hub(hub) => hub,
+        Place::Api => &default.hubs.default,
+    };
+    let login = basic.login.clone();
+    let logged_in = log_in(services, basic, hub, client).await.inspect_err(|problem| {
+        let refused = || Happening::refused(place.hub(), Some(login), problem.detail.clone(), client.address());
+        services.monitor.watcher().see(refused);
+    });
+    match logged_in? {
+        LoggedIn::Store(record) => Ok(*record),
+        // A token of ours means a user of the store; what only the hook knows would have to stand in it.
+        LoggedIn::Hook(_) => Err(Problem::forbidden("This user gets no token here; log in on the WebSocket itself.")),
+    }
+}
+
+async fn by_refresh_token<U: UserData>(
+    services: &Arc<Services<U>>,
+    token: &str,
+    client: &ClientAddress,
+) -> Result<UserRecord, Problem> {
+    let refused = |reason: TokenError| {
+        services.metrics.auth_failures.increment(1);
+        log::info!(address:% = client.address(), reason:% = reason; "a refresh token was refused");
+        Problem::unauthorized("This token renews nothing (any more); log in again.")
+    };
+    let verified = services.tokens.verify_refresh(token, services.own_names(client), SystemTime::now());
+    let RefreshToken { login, password } = verified.map_err(refused)?;
+    let user = services.stored_user(login, client).await?;
+    match fingerprint(user.password_hash.expose()) == password {
+        true => Ok(user.record),
+        false => Err(refused(TokenError::Expired)),
+    }
+}
+
+fn issue<U: UserData>(
+    services: &Services<U>,
+    user: &UserRecord,
+    place: &Place,
+    base: &BaseUrl,
+) -> Result<Value, Problem> {
+    let (ttl, now) = (services.config().auth.token_ttl, SystemTime::now());
+    let (issued, url) = match place {
+        Place::Hub(hub) => {
+            let issued = services.tokens.issue_store_token(&user.login, hub, base, ttl, now)?;
+            let url = client_url(base, hub, &issued.token);
+            (issued, url)
+        }
+        Place::Api => (services.tokens.issue_api_token(&user.login, base, ttl, now)?, of_api(base)),
+    };
+    Ok(json!({ "token": issued.token, "url": url, "expiresAt": seconds(issued.expires_at) }))
+}
+
+/// The refresh token of a login, and when it ends.
+async fn begin_session<U: UserData>(
+    services: &Arc<Services<U>>,
+    login: UserId,
+    base: &BaseUrl,
+    client: &ClientAddress,
+) -> Result<(String, u64), Problem> {
+    let user = services.stored_user(login, client).await?;
+    let refresh = RefreshToken { login: user.record.login, password: fingerprint(user.password_hash.expose()) };
+    let ttl = services.config().auth.session_ttl;
+    let issued = services.tokens.issue_refresh_token(refresh, base, ttl, SystemTime::now())?;
+    Ok((issued.token, seconds(issued.expires_at)))
+}
+
+fn seconds(time: SystemTime) -> u64 {
+    time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs()
+}
+
+/// Tells a browser that a page of `server.origins` may log in from there.
 pub(super) async fn preflight<U: UserData>(
     services: Arc<Services<U>>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
-    let mut response = HttpResponse::NoContent();
-    if allow_origin(&services, &request, &mut response) {
-        response.insert_header((header::ACCESS_CONTROL_ALLOW_METHODS, "POST"));
-        response.insert_header((header::ACCESS_CONTROL_ALLOW_HEADERS, "authorization, content-type"));
-    }
-    Ok(response.finish())
-}
-
-fn allow_origin<U: UserData>(
-    services: &Services<U>,
-    request: &HttpRequest,
-    response: &mut HttpResponseBuilder,
-) -> bool {
-    let origin = request.headers().get(header::ORIGIN).filter(|origin| services.origins.allows_cors(origin));
-    let Some(origin) = origin else { return false };
-    response.insert_header((header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone()));
-    response.insert_header((header::VARY, "Origin"));
-    true
-}
-
-/// The server's own first name where it has one, else the name that the request used.
-fn base_url<U: UserData>(
-    services: &Services<U>,
-    client: &crate::auth::peer::ClientAddress,
-) -> Result<BaseUrl, Problem> {
-    if let Some(url) = services.public_urls.first() {
-        return Ok(url.clone());
-    }
-    let host = client.host().cloned().ok_or_else(|| Problem::bad_request("The request has no valid Host."))?;
-    Ok(BaseUrl::of_host(client.is_secure(), host))
+    let mut response = HttpResponse::NoContent().finish();
+    cors::allow_methods(&services, &request, response.headers_mut(), "POST");
+    Ok(response)
 }
 
 /// The form, within the time that a handshake may take: a body that never ends is one more way to say nothing.
@@ -116,43 +207,4 @@ async fn read_body<U: UserData>(services: &Services<U>, body: Payload) -> Result
     let too_big = format!("The form has more than {MAX_FORM_BYTES} bytes.");
     let read = read.map_err(|_| Problem::new(StatusCode::PAYLOAD_TOO_LARGE, too_big))?;
     read.map_err(|_| Problem::bad_request("The form could not be read."))
-}
-
-fn read_login(
-    request: &HttpRequest,
-    credential: Credential,
-    body: &Bytes,
-) -> Result<(BasicCredentials, Option<String>), Problem> {
-    let query = url::form_urlencoded::parse(request.query_string().as_bytes());
-    let mut hub = query.filter(|(name, _)| name == "hub").last().map(|(_, hub)| hub.into_owned());
-    // Only what a header says: a token in the query proves no password. A header that is there and wrong is refused, and
-    // the form is not looked at.
-    match credential {
-        Credential::Basic(basic) => return Ok((basic, hub)),
-        Credential::Token(_) => return Err(Problem::unauthorized("A token cannot be exchanged; send HTTP Basic.")),
-        Credential::Anonymous => {}
-    }
-    let form = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let is_form = form.is_some_and(|value| {
-        value.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/x-www-form-urlencoded")
-    });
-    if !is_form || body.is_empty() {
-        return Err(Problem::unauthorized("Send HTTP Basic, or a form with 'login' and 'password'."));
-    }
-    let (mut login, mut password) = (None, None);
-    for (name, value) in url::form_urlencoded::parse(body) {
-        match &*name {
-            "login" => login = Some(value.into_owned()),
-            "password" => password = Some(Zeroizing::new(value.into_owned())),
-            "hub" => hub = Some(value.into_owned()),
-            _ => {}
-        }
-    }
-    match (login, password) {
-        (Some(login), Some(password)) => Ok((
-            BasicCredentials::new(&login, &password).map_err(|error| Problem::unauthorized(error.to_string()))?,
-            hub,
-        )),
-        _ => Err(Problem::unauthorized("The form needs 'login' and 'password'.")),
-    }
 }

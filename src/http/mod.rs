@@ -1,11 +1,16 @@
 //! The HTTP side: who may connect, and the routes beside the WebSocket.
 
+pub mod access;
 pub mod admission;
-mod health;
+pub(crate) mod api;
+mod cors;
+mod entrance;
+pub mod health;
 mod login;
 mod metrics;
 #[cfg(feature = "mount")]
 pub mod mounted;
+pub mod pages;
 pub mod porch;
 mod problem;
 mod routes;
@@ -13,6 +18,7 @@ mod seats;
 pub mod services;
 pub mod upgrade;
 
+pub use entrance::Entrance;
 pub use problem::Problem;
 pub use routes::Routes;
 pub use seats::{Seat, Seats, Share, Shares};

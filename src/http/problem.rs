@@ -25,12 +25,16 @@ pub struct Problem {
     pub detail: Cow<'static, str>,
     /// When it is worth trying again.
     pub retry_after: Option<Duration>,
+    /// The way to log in that a 401 names.
+    challenge: &'static str,
 }
+
+const BEARER_CHALLENGE: &str = "Bearer";
 
 impl Problem {
     /// A problem with its sentence.
     pub fn new(status: StatusCode, detail: impl Into<Cow<'static, str>>) -> Self {
-        Problem { status, detail: detail.into(), retry_after: None }
+        Problem { status, detail: detail.into(), retry_after: None, challenge: BASIC_CHALLENGE }
     }
 
     /// 400.
@@ -41,6 +45,11 @@ impl Problem {
     /// 401, which names the way to log in.
     pub fn unauthorized(detail: impl Into<Cow<'static, str>>) -> Self {
         Problem::new(StatusCode::UNAUTHORIZED, detail)
+    }
+
+    /// The same where only a token opens anything: nobody is to be asked for a password.
+    pub(crate) fn with_bearer_challenge(self) -> Self {
+        Problem { challenge: BEARER_CHALLENGE, ..self }
     }
 
     /// 403.
@@ -69,7 +78,7 @@ impl Problem {
     pub fn headers(&self) -> Vec<(header::HeaderName, String)> {
         let mut headers = Vec::new();
         if self.status == StatusCode::UNAUTHORIZED {
-            headers.push((header::WWW_AUTHENTICATE, BASIC_CHALLENGE.to_owned()));
+            headers.push((header::WWW_AUTHENTICATE, self.challenge.to_owned()));
         }
         if self.status == StatusCode::METHOD_NOT_ALLOWED {
             headers.push((header::ALLOW, "GET".to_owned()));

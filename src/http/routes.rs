@@ -9,36 +9,54 @@ use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use futures_util::future::Either;
 
-use super::{Problem, Services, health, login, metrics};
+use super::{Entrance, Problem, Services, api, health, login, metrics, pages};
 use crate::user::UserData;
 
 /// Where WebSockets are. Handshakes do not come by these routes on the server's own listener.
 pub(super) const WEB_SOCKET_PATHS: [&str; 4] = ["/ws", "/client", "/client/", "/client/hubs/{hub}"];
 
-/// The routes `/health`, `/ready`, `/metrics` and `/auth/token`; cheap to clone, to be configured into any `App`.
+/// What is on the internal listener alone where `server.internal.exclusive` says so.
+const FOR_OPERATORS: [&str; 3] = ["/metrics", "/admin", "/api"];
+
+/// The routes `/health`, `/ready`, `/metrics`, `/auth/token` and `/api`; cheap to clone, to be configured into any `App`.
 ///
 /// They answer 503 until the server that gave them out has started.
-pub struct Routes<U: UserData>(Arc<OnceLock<Arc<Services<U>>>>);
+pub struct Routes<U: UserData> {
+    services: Arc<OnceLock<Arc<Services<U>>>>,
+    entrance: Entrance,
+}
 
 impl<U: UserData> Routes<U> {
     /// Routes of a server that has not started yet.
     pub(crate) fn new() -> Self {
-        Routes(Arc::default())
+        Routes { services: Arc::default(), entrance: Entrance::Main }
     }
 
     /// Has the routes answer for a server that has started.
     pub(crate) fn start(&self, services: Arc<Services<U>>) {
         // Set once, by the one server that made them.
-        let _ = self.0.set(services);
+        let _ = self.services.set(services);
+    }
+
+    /// The same routes for another listener.
+    pub(crate) fn of(&self, entrance: Entrance) -> Self {
+        Routes { entrance, ..self.clone() }
     }
 
     /// The services of the server, once it has started.
     pub(crate) fn services(&self) -> Option<Arc<Services<U>>> {
-        self.0.get().cloned()
+        self.services.get().cloned()
     }
 
     /// Adds the routes to an `App` or a scope.
     pub fn configure(&self, config: &mut ServiceConfig) {
+        config.app_data(self.entrance);
+        // Whatever comes first answers, here with 404.
+        if self.entrance == Entrance::Main && self.services().is_some_and(|services| services.keeps_inside()) {
+            for path in FOR_OPERATORS {
+                config.service(web::scope(path));
+            }
+        }
         let routes = self.clone();
         let ready = move |request: HttpRequest| {
             routes.with(move |services| async move { Ok(health::ready(services, request).await) })
@@ -51,6 +69,10 @@ impl<U: UserData> Routes<U> {
         };
         let routes = self.clone();
         let preflight = move |request: HttpRequest| routes.with(move |services| login::preflight(services, request));
+        let routes = self.clone();
+        let api = move |request: HttpRequest, tail: web::Path<String>, body: web::Payload| {
+            routes.with(move |services| api::answer(services, request, tail.into_inner(), body))
+        };
         config
             .service(web::resource("/health").route(web::route().guard(get_or_head()).to(health::health)))
             .service(web::resource("/ready").route(web::route().guard(get_or_head()).to(ready)))
@@ -59,10 +81,28 @@ impl<U: UserData> Routes<U> {
                 web::resource("/auth/token")
                     .route(web::post().to(token))
                     .route(web::method(Method::OPTIONS).to(preflight)),
-            );
+            )
+            .service(web::resource("/api/{tail:.*}").to(api));
         for path in WEB_SOCKET_PATHS {
             config.service(web::resource(path).to(not_a_handshake));
         }
+    }
+
+    /// Adds the pages that the configuration serves (`pages`): the chat at `/`, the dashboard at `/admin`, their files under
+    /// `/assets`. An `App` of your own has them only by this; they look for `/auth/token`, `/api` and the WebSocket beside
+    /// them, so add them where [`configure`](Routes::configure) adds the rest.
+    pub fn configure_pages(&self, config: &mut ServiceConfig) {
+        let entrance = self.entrance;
+        let routes = self.clone();
+        let chat = move |request: HttpRequest| routes.with(move |services| pages::chat(services, request, entrance));
+        let routes = self.clone();
+        let admin = move |request: HttpRequest| routes.with(move |services| pages::admin(services, request, entrance));
+        let routes = self.clone();
+        let asset = move |request: HttpRequest| routes.with(move |services| pages::asset(services, request, entrance));
+        config
+            .service(web::resource("/").route(web::route().guard(get_or_head()).to(chat)))
+            .service(web::resource("/admin").route(web::route().guard(get_or_head()).to(admin)))
+            .service(web::resource("/assets/{folder}/{name:.*}").route(web::route().guard(get_or_head()).to(asset)));
     }
 
     fn with<F: Future<Output = Result<HttpResponse, Problem>>>(
@@ -87,6 +127,6 @@ async fn not_a_handshake() -> Result<HttpResponse, Problem> {
 
 impl<U: UserData> Clone for Routes<U> {
     fn clone(&self) -> Self {
-        Routes(self.0.clone())
+        Routes { services: self.services.clone(), entrance: self.entrance }
     }
 }

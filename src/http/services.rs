@@ -1,6 +1,6 @@
 //! What every worker needs to let connections in; made once by the composition root and shared.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,27 +12,38 @@ use arc_swap::{ArcSwap, Guard};
 use tokio::runtime::Handle;
 use zeroize::Zeroizing;
 
+use super::health::Readiness;
 use super::porch::Porch;
-use super::{Problem, Seats, Shares};
+use super::{Entrance, Problem, Seats, Shares};
 use crate::auth::host::{BaseUrl, OwnNames};
 use crate::auth::origin::OriginPolicy;
 use crate::auth::peer::{ClientAddress, TrustedProxies};
 use crate::auth::throttle::{LoginThrottle, Verdict};
 use crate::auth::token::Tokens;
-use crate::config::Config;
+use crate::config::{Config, Origins};
 use crate::groups::{Fanouts, Hubs};
 use crate::hooks::HookCalls;
 use crate::ids::{HubName, UserId};
 use crate::metrics::{Limit, Metrics};
+use crate::monitor::Monitor;
 use crate::outbound::{LinkSettings, OutboundLimits};
 use crate::protocol::json::ParseOptions;
 use crate::session::{InboundRates, SessionSettings};
 use crate::transport::decoder::DecoderLimits;
 use crate::user::{User, UserData};
-use crate::users::{LoginError, StoreError, UserRecord, UserStore, Verifier};
+use crate::users::{LoginError, StoreError, StoredUser, UserRecord, UserStore, Verifier};
 
 /// Makes the caller's user data out of what the store or a token tells.
 pub type MapUser<U> = Arc<dyn Fn(User) -> Option<U> + Send + Sync>;
+
+/// The second listener, `server.internal`.
+#[derive(Debug, Clone, Copy)]
+pub struct InternalListener {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Whether what operators ask is there alone.
+    pub exclusive: bool,
+}
 
 /// What every worker shares.
 pub struct Services<U: UserData> {
@@ -42,6 +53,10 @@ pub struct Services<U: UserData> {
     pub public_urls: Vec<BaseUrl>,
     /// Which pages may connect.
     pub origins: OriginPolicy,
+    /// The same on the internal listener, whose address may be another kind.
+    pub internal_origins: OriginPolicy,
+    /// The internal listener, where there is one.
+    pub internal: Option<InternalListener>,
     /// Whose forwarding headers are believed.
     pub proxies: TrustedProxies,
     /// Verifies and issues tokens.
@@ -66,6 +81,8 @@ pub struct Services<U: UserData> {
     pub seats: Arc<Seats>,
     /// Places for the connections of each user.
     pub user_shares: Arc<Shares<UserId>>,
+    /// The same of those who watch the server: they are nobody whom they watch.
+    pub watcher_shares: Arc<Shares<UserId>>,
     /// Places for the connections of each address.
     pub address_shares: Arc<Shares<IpAddr>>,
     /// Where connections wait that are no WebSockets.
@@ -76,6 +93,12 @@ pub struct Services<U: UserData> {
     pub draining: AtomicBool,
     /// Where what happens is counted.
     pub metrics: Metrics,
+    /// What is known of the server's last minutes, and who looks at it.
+    pub monitor: Arc<Monitor>,
+    /// Whether the store was reachable a moment ago.
+    pub readiness: Readiness,
+    /// Where the keys of the configuration come from.
+    pub config_origins: ArcSwap<Origins>,
 }
 
 impl<U: UserData> Services<U> {
@@ -95,13 +118,26 @@ impl<U: UserData> Services<U> {
         self.draining.load(Ordering::Acquire)
     }
 
-    /// The client at the other end of an ordinary request. Only a foreign listener may be under TLS.
+    /// Whether what operators ask is on the internal listener alone.
+    pub fn keeps_inside(&self) -> bool {
+        self.internal.is_some_and(|listener| listener.exclusive)
+    }
+
+    /// Which pages may send requests that come in there.
+    pub fn origins_of(&self, entrance: Entrance) -> &OriginPolicy {
+        match entrance {
+            Entrance::Main => &self.origins,
+            Entrance::Internal => &self.internal_origins,
+        }
+    }
+
+    /// The client at the other end of an ordinary request.
     pub fn client_of(&self, request: &HttpRequest) -> ClientAddress {
         self.client(request.peer_addr(), request.app_config().secure(), request.headers())
     }
 
     /// The client at the other end of a request, which came over TLS or not.
-    pub fn client(&self, peer: Option<std::net::SocketAddr>, tls: bool, headers: &HeaderMap) -> ClientAddress {
+    pub fn client(&self, peer: Option<SocketAddr>, tls: bool, headers: &HeaderMap) -> ClientAddress {
         // Without a peer address (a foreign listener may have none) nobody is taken for loopback.
         let peer = peer.map_or(IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
         ClientAddress::of_request(peer, tls, headers, &self.proxies)
@@ -110,6 +146,19 @@ impl<U: UserData> Services<U> {
     /// The names under which this request may mean this server.
     pub fn own_names<'a>(&'a self, client: &'a ClientAddress) -> OwnNames<'a> {
         OwnNames { host: client.host(), public_urls: &self.public_urls }
+    }
+
+    /// How this server is to be called in answers: its own first name where it has one, else the name that the request
+    /// used.
+    ///
+    /// # Errors
+    /// 400 for a request without a valid `Host`.
+    pub fn base_url(&self, client: &ClientAddress) -> Result<BaseUrl, Problem> {
+        if let Some(url) = self.public_urls.first() {
+            return Ok(url.clone());
+        }
+        let host = client.host().cloned().ok_or_else(|| Problem::bad_request("The request has no valid Host."))?;
+        Ok(BaseUrl::of_host(client.is_secure(), host))
     }
 
     /// Checks a login and its password against the store.
@@ -186,6 +235,14 @@ impl<U: UserData> Services<U> {
     /// # Errors
     /// A [`Problem`] for the client: 401 for one who is unknown or disabled.
     pub async fn store_user(self: &Arc<Self>, login: UserId, client: &ClientAddress) -> Result<UserRecord, Problem> {
+        self.stored_user(login, client).await.map(|user| user.record)
+    }
+
+    /// The same with the hash of the password.
+    ///
+    /// # Errors
+    /// As for [`store_user`](Services::store_user).
+    pub async fn stored_user(self: &Arc<Self>, login: UserId, client: &ClientAddress) -> Result<StoredUser, Problem> {
         let denied = || {
             self.metrics.auth_failures.increment(1);
             Problem::unauthorized("The token's user may not log in.")
@@ -194,7 +251,7 @@ impl<U: UserData> Services<U> {
         let found = self.home.spawn(async move { store.find(&login).await }).await;
         let found = found.unwrap_or_else(|_| Err(StoreError::Unavailable("the query was given up".into())));
         match found {
-            Ok(Some(user)) if !user.record.disabled && self.demo_may(&user.record, client) => Ok(user.record),
+            Ok(Some(user)) if !user.record.disabled && self.demo_may(&user.record, client) => Ok(user),
             Ok(_) => Err(denied()),
             Err(error) => {
                 log::warn!(error:%; "the user store does not answer");
@@ -208,28 +265,23 @@ impl<U: UserData> Services<U> {
         !record.demo || self.config().auth.allow_demo_users || client.is_direct_loopback()
     }
 
-    /// Whether the bearer of this request, or its origin on this machine, may see what operators see.
-    pub fn may_read(&self, client: &ClientAddress) -> bool {
-        client.is_direct_loopback()
-    }
-
-    /// How the links of a worker are bounded.
-    pub fn link_settings(&self) -> Rc<LinkSettings> {
+    /// How the links of a worker are bounded, and where is counted what happens on them.
+    pub fn link_settings(&self, metrics: &Metrics) -> Rc<LinkSettings> {
         let config = self.config();
         let limits = &config.limits;
         Rc::new(LinkSettings {
             limits: OutboundLimits { bytes: limits.outbound_bytes, messages: limits.outbound_messages },
             write_timeout: limits.write_timeout,
             requests_in_flight: u32::try_from(limits.requests_in_flight).unwrap_or(u32::MAX),
-            metrics: self.metrics.clone(),
+            metrics: metrics.clone(),
         })
     }
 
     /// What the sessions of a worker share, in hubs with masks and in hubs without.
-    pub fn session_settings(&self, masks: bool) -> Rc<SessionSettings<U>> {
+    pub fn session_settings(&self, masks: bool) -> SessionSettings<U> {
         let config = self.config();
         let limits = &config.limits;
-        Rc::new(SessionSettings {
+        SessionSettings {
             parse: ParseOptions { masks, max_json_depth: limits.json_depth },
             decoder: DecoderLimits {
                 max_frame_bytes: limits.max_frame_bytes,
@@ -242,7 +294,12 @@ impl<U: UserData> Services<U> {
             },
             hooks: self.hooks.clone(),
             metrics: self.metrics.clone(),
-        })
+        }
+    }
+
+    /// What the sessions of those share who watch the server: no hook hears them, and they count nowhere.
+    pub fn watching_settings(&self) -> SessionSettings<U> {
+        SessionSettings { hooks: None, metrics: self.monitor.aside().clone(), ..self.session_settings(true) }
     }
 
     /// The hub that a path leads to, or `None` where it leads elsewhere.

@@ -24,8 +24,10 @@ use tokio::time::timeout;
 
 use super::admission::{Admission, Handshake, accept_key, admit};
 use super::problem::PROBLEM_JSON;
-use super::{Problem, Seat, Services};
+use super::{Entrance, Problem, Seat, Services};
+use crate::auth::Credential;
 use crate::error::Disconnect;
+use crate::groups::watch::Happening;
 use crate::groups::{LocalFanout, Outboxes};
 use crate::metrics::Limit;
 use crate::outbound::{Link, LinkSettings, Scratch};
@@ -34,12 +36,16 @@ use crate::transport::Transport;
 use crate::user::UserData;
 
 /// Makes the upgrade service of each worker.
-pub struct UpgradeFactory<U: UserData>(Arc<Services<U>>);
+pub struct UpgradeFactory<U: UserData> {
+    services: Arc<Services<U>>,
+    entrance: Entrance,
+    tls: bool,
+}
 
 impl<U: UserData> UpgradeFactory<U> {
-    /// A factory over what all workers share.
-    pub fn new(services: Arc<Services<U>>) -> Self {
-        UpgradeFactory(services)
+    /// A factory over what all workers share, for a listener that is under TLS or not.
+    pub fn new(services: Arc<Services<U>>, entrance: Entrance, tls: bool) -> Self {
+        UpgradeFactory { services, entrance, tls }
     }
 }
 
@@ -60,7 +66,8 @@ impl<U: UserData, Io: Upgradable> ServiceFactory<Handed<Io>> for UpgradeFactory<
     type Future = Ready<Result<Upgrade<U>, ()>>;
 
     fn new_service(&self, (): ()) -> Self::Future {
-        ready(Ok(Upgrade(Rc::new(Worker::new(self.0.clone())))))
+        let worker = Rc::new(Worker::new(self.services.clone()));
+        ready(Ok(Upgrade { worker, entrance: self.entrance, tls: self.tls }))
     }
 }
 
@@ -72,6 +79,8 @@ pub struct Worker<U: UserData> {
     link_settings: Rc<LinkSettings>,
     with_masks: Rc<SessionSettings<U>>,
     without_masks: Rc<SessionSettings<U>>,
+    /// The same for those who watch the server.
+    watching: (Rc<LinkSettings>, Rc<SessionSettings<U>>),
 }
 
 impl<U: UserData> Worker<U> {
@@ -80,24 +89,29 @@ impl<U: UserData> Worker<U> {
         Worker {
             fanout: services.fanouts.local(),
             outboxes: Outboxes::default(),
-            link_settings: services.link_settings(),
-            with_masks: services.session_settings(true),
-            without_masks: services.session_settings(false),
+            link_settings: services.link_settings(&services.metrics),
+            with_masks: Rc::new(services.session_settings(true)),
+            without_masks: Rc::new(services.session_settings(false)),
+            watching: (services.link_settings(services.monitor.aside()), Rc::new(services.watching_settings())),
             services,
         }
     }
 
     /// What a session and its fan-out will share of a connection that was let in.
     pub fn link<T: Transport>(&self, admission: &Admission<U>, io: T) -> Rc<Link> {
-        Rc::new(Link::new(io, self.link_settings.clone(), admission.slow_consumers))
+        let settings = if admission.looking.is_some() { &self.watching.0 } else { &self.link_settings };
+        Rc::new(Link::new(io, settings.clone(), admission.slow_consumers))
     }
 
     /// Starts the session of a connection that was let in; `early` is what came together with the handshake.
     pub fn launch(&self, admission: Admission<U>, seat: Seat, link: Rc<Link>, early: Vec<u8>) {
-        let Admission { connection, permissions, groups, lease, subprotocol, raw, masks, expires_in, shares, .. } =
-            admission;
-        let settings = if masks { self.with_masks.clone() } else { self.without_masks.clone() };
-        let seat = Box::new((seat, shares));
+        let Admission { connection, permissions, groups, lease, subprotocol, raw, expires_in, .. } = admission;
+        let settings = match (&admission.looking, admission.masks) {
+            (Some(_), _) => self.watching.1.clone(),
+            (None, true) => self.with_masks.clone(),
+            (None, false) => self.without_masks.clone(),
+        };
+        let seat = Box::new((seat, admission.shares, admission.looking));
         let outbox = self.outboxes.to(lease.hub());
         let admitted =
             Admitted { connection, permissions, groups, lease, outbox, subprotocol, raw, settings, expires_in, seat };
@@ -119,8 +133,21 @@ impl<U: UserData> Worker<U> {
             self.services.metrics.handshakes_refused.increment(1);
             let status = problem.status.as_u16();
             log::debug!(status, reason:% = problem; "a WebSocket handshake was refused");
+            self.services.monitor.watcher().see(|| self.refusal(handshake, problem));
         }
         decided
+    }
+
+    /// A refused handshake as it is told to those who watch.
+    fn refusal(&self, handshake: Handshake<'_>, problem: &Problem) -> Happening {
+        let hub = self.services.hub_of_path(handshake.path, handshake.query).ok().flatten();
+        let login = match Credential::of_request(handshake.headers, None) {
+            Ok(Credential::Basic(basic)) => Some(basic.login),
+            // What a token says that was refused is not known to be so.
+            _ => None,
+        };
+        let client = self.services.client(handshake.peer, handshake.tls, handshake.headers);
+        Happening::refused(hub, login, problem.detail.clone(), client.address())
     }
 
     async fn decide_in_time(&self, handshake: Handshake<'_>) -> Result<(Admission<U>, Seat), Problem> {
@@ -141,8 +168,18 @@ impl<U: UserData> Worker<U> {
     }
 }
 
-/// The upgrade service of one worker.
-pub struct Upgrade<U: UserData>(Rc<Worker<U>>);
+/// The upgrade service of one worker and listener.
+pub struct Upgrade<U: UserData> {
+    worker: Rc<Worker<U>>,
+    entrance: Entrance,
+    tls: bool,
+}
+
+impl<U: UserData> Clone for Upgrade<U> {
+    fn clone(&self) -> Self {
+        Upgrade { worker: self.worker.clone(), ..*self }
+    }
+}
 
 impl<U: UserData, Io: Upgradable> Service<Handed<Io>> for Upgrade<U> {
     type Response = ();
@@ -152,47 +189,47 @@ impl<U: UserData, Io: Upgradable> Service<Handed<Io>> for Upgrade<U> {
     actix_service::always_ready!();
 
     fn call(&self, (request, framed): Handed<Io>) -> Self::Future {
-        let worker = self.0.clone();
-        Box::pin(async move { Ok(upgrade(&worker, request, framed).await?) })
+        let upgrade = self.clone();
+        Box::pin(async move { Ok(upgrade.run(request, framed).await?) })
     }
 }
 
-async fn upgrade<U: UserData, Io: Upgradable>(
-    worker: &Worker<U>,
-    request: Request,
-    mut framed: Framed<Io, Codec>,
-) -> io::Result<()> {
-    let head = request.head();
-    let handshake = Handshake {
-        method: &head.method,
-        version: head.version,
-        path: head.uri.path(),
-        query: head.uri.query(),
-        headers: &head.headers,
-        peer: head.peer_addr,
-        tls: false,
-    };
-    let decided = match head.method {
-        Method::CONNECT => Err(Problem::bad_request("This is not a proxy.")),
-        _ => worker.decide(handshake).await,
-    };
-    let (admission, seat) = match decided {
-        Ok(decided) => decided,
-        Err(problem) => return refuse(framed, &problem).await,
-    };
-    let mut response = Response::build(StatusCode::SWITCHING_PROTOCOLS);
-    response.upgrade("websocket").insert_header((header::SEC_WEBSOCKET_ACCEPT, accept_key(&head.headers)));
-    if let Some(echo) = &admission.echo {
-        response.insert_header((header::SEC_WEBSOCKET_PROTOCOL, echo.as_str()));
+impl<U: UserData> Upgrade<U> {
+    async fn run<Io: Upgradable>(&self, request: Request, mut framed: Framed<Io, Codec>) -> io::Result<()> {
+        let worker = &self.worker;
+        let head = request.head();
+        let handshake = Handshake {
+            method: &head.method,
+            version: head.version,
+            path: head.uri.path(),
+            query: head.uri.query(),
+            headers: &head.headers,
+            peer: head.peer_addr,
+            tls: self.tls,
+            entrance: self.entrance,
+        };
+        let decided = match head.method {
+            Method::CONNECT => Err(Problem::bad_request("This is not a proxy.")),
+            _ => worker.decide(handshake).await,
+        };
+        let (admission, seat) = match decided {
+            Ok(decided) => decided,
+            Err(problem) => return refuse(framed, &problem).await,
+        };
+        let mut response = Response::build(StatusCode::SWITCHING_PROTOCOLS);
+        response.upgrade("websocket").insert_header((header::SEC_WEBSOCKET_ACCEPT, accept_key(&head.headers)));
+        if let Some(echo) = &admission.echo {
+            response.insert_header((header::SEC_WEBSOCKET_PROTOCOL, echo.as_str()));
+        }
+        let response = response.finish().drop_body();
+        // Not sent yet: the registry knows the connection before its peer does, and the first frame goes out with it.
+        Pin::new(&mut framed).feed(Message::Item((response, BodySize::None))).await?;
+        let parts = framed.into_parts();
+        let link = worker.link(&admission, parts.io);
+        link.push(parts.write_buf.freeze().into(), &mut Scratch::default());
+        worker.launch(admission, seat, link, parts.read_buf.to_vec());
+        Ok(())
     }
-    let response = response.finish().drop_body();
-    // Not sent yet: the registry knows the connection before its peer does, and the first frame goes out with it.
-    Pin::new(&mut framed).feed(Message::Item((response, BodySize::None))).await?;
-    let parts = framed.into_parts();
-    let link = worker.link(&admission, parts.io);
-    link.push(parts.write_buf.freeze().into(), &mut Scratch::default());
-    worker.launch(admission, seat, link, parts.read_buf.to_vec());
-    Ok(())
 }
 
 async fn refuse<Io: Upgradable>(mut framed: Framed<Io, Codec>, problem: &Problem) -> io::Result<()> {

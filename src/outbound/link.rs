@@ -113,6 +113,12 @@ impl Link {
         self.heard.get()
     }
 
+    /// How many messages wait to be written, and how many bytes they are.
+    pub fn waiting(&self) -> (usize, usize) {
+        let queue = self.queue.borrow();
+        (queue.messages(), queue.bytes())
+    }
+
     /// Has the connection end, for the first reason that is given.
     pub fn end(&self, disconnect: Disconnect) {
         self.end.borrow_mut().get_or_insert(disconnect);
@@ -146,6 +152,9 @@ impl Link {
             }
             pushed => pushed,
         };
+        if self.blocked.get() {
+            self.settings.metrics.queue_peak.see(self.queue.borrow().bytes() as u64);
+        }
         match pushed {
             Ok(()) if first => Pushed::First,
             Ok(()) => Pushed::Behind,
@@ -191,19 +200,25 @@ impl Link {
             }
             if delivered.bytes == bytes.len() {
                 delivered.frames = batch.len(run);
-                return delivered;
+                self.wait_where_held_back();
+                return self.counted(delivered);
             }
         }
         self.queue_rest(run, batch, &mut delivered, scratch);
         self.flush(scratch);
-        delivered
+        self.counted(delivered)
     }
 
     /// Queues a run without writing it, because more follows.
     pub fn hold(self: &Rc<Self>, run: Run, batch: &Batch, scratch: &mut Scratch) -> Delivered {
         let mut delivered = Delivered::default();
         self.queue_rest(run, batch, &mut delivered, scratch);
-        delivered
+        self.counted(delivered)
+    }
+
+    /// What of it counts among what the connections of the worker get: nothing where nobody is shown it.
+    fn counted(&self, delivered: Delivered) -> Delivered {
+        if self.settings.metrics.is_shown() { delivered } else { Delivered::default() }
     }
 
     /// Queues what of a run is not written.
@@ -235,13 +250,23 @@ impl Link {
             return;
         }
         match self.write(scratch).0 {
-            Written::All => {}
-            Written::Blocked => {
-                self.blocked.set(true);
-                actix_rt::spawn(self.clone().drain());
-            }
+            Written::All => self.wait_where_held_back(),
+            Written::Blocked => self.wait(),
             Written::Broken => self.broken(),
         }
+    }
+
+    /// What the transport took and could not send goes out also when nothing follows it.
+    fn wait_where_held_back(self: &Rc<Self>) {
+        if self.io.borrow().holds_back() {
+            self.wait();
+        }
+    }
+
+    fn wait(self: &Rc<Self>) {
+        self.blocked.set(true);
+        self.settings.metrics.queue_peak.see(self.queue.borrow().bytes() as u64);
+        actix_rt::spawn(self.clone().drain());
     }
 
     /// Writes what the kernel takes, and tells how many bytes that were.
@@ -284,6 +309,7 @@ impl Link {
                 Ok(Err(_)) => (Written::Broken, 0),
             };
             match written {
+                Written::All if self.io.borrow().holds_back() => {}
                 Written::All => break,
                 Written::Broken => {
                     self.broken();
@@ -332,8 +358,9 @@ impl Link {
         let deadline = Instant::now() + patience;
         self.flush(&mut Scratch::default());
         let empty = std::future::poll_fn(|cx| {
-            if self.queue.borrow().is_empty() || !self.blocked.get() {
-                return Poll::Ready(self.queue.borrow().is_empty());
+            let all = self.queue.borrow().is_empty() && !self.io.borrow().holds_back();
+            if all || !self.blocked.get() {
+                return Poll::Ready(all);
             }
             self.gate.register(cx);
             Poll::Pending

@@ -246,7 +246,9 @@ fn after_a_restart_of_the_server_the_groups_are_joined_again() {
     anna.wait_for_remark("-- Connected again as Anna (user-2)");
     eventually("the group is joined again", || text(&anna.err).matches("You are in chess.").count() == 2);
     let mut mark = Client::connect(server.address, "user-1", "password-1");
-    mark.ask(publish("chess", "Your move."), 1);
+    // Who joins is announced with their name.
+    mark.join("chess", 1);
+    mark.ask(publish("chess", "Your move."), 2);
     let (status, out, err) = anna.wait();
     assert_eq!((status.code(), messages(&out)), (Some(0), vec!["[chess] Mark: Your move."]), "{err}");
 }

@@ -283,6 +283,7 @@ fn colours_are_there_for_a_person_who_does_not_say_no() {
     let office = Workplace::demo();
     let server = office.serve(&[]);
     let mut anna = Client::connect(server.address, "user-2", "password-2");
+    anna.join("Sales", 1);
     let styled = |person: &Person| person.raw().contains("\x1b[1m") || person.raw().contains("\x1b[36m");
     for (environment, wanted) in [(&[][..], true), (&[("NO_COLOR", "1")], false)] {
         let person = Person::sit_down_with(&office, &server, 1, "Sales", environment);
@@ -297,6 +298,7 @@ fn escape_sequences_of_others_are_shown_and_not_carried_out() {
     let office = Workplace::demo();
     let server = office.serve(&[]);
     let mut anna = Client::connect(server.address, "user-2", "password-2");
+    anna.join("Sales", 1);
     let mut mark = Person::sit_down(&office, &server, 1, "Sales");
     mark.types("half a line");
     anna.send(&publish("Sales", "\x1b]0;owned\x07\x1b[2J\x1b[H\u{9b}2J\r\u{202e}red\n[Sales] Boss: pay\x1b[6n"));

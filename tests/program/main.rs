@@ -2,13 +2,17 @@
 
 #![expect(clippy::disallowed_methods, reason = "these tests watch a process from outside; there is no worker to block")]
 
+mod authority;
 mod bench;
 mod client;
 mod configuration;
 mod connect;
 mod connect_terminal;
+mod import;
 mod process;
 mod secrets;
 mod shutdown;
 mod start;
+mod tls;
+mod token;
 mod users;

@@ -6,6 +6,7 @@ use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode
 use url::Url;
 use zeroize::Zeroizing;
 
+use crate::cli::place::reachable;
 use crate::config::Config;
 
 /// The address of a WebSocket, and the login that stood in it.
@@ -44,13 +45,12 @@ impl Target {
 
     /// The server that runs with this configuration on this machine.
     pub fn of(config: &Config, hub: Option<&str>) -> anyhow::Result<Self> {
-        let mut address = config.server.address();
-        if address.ip().is_unspecified() {
-            let local: std::net::IpAddr =
-                if address.is_ipv4() { [127, 0, 0, 1].into() } else { std::net::Ipv6Addr::LOCALHOST.into() };
-            address.set_ip(local);
+        let address = reachable(config.server.address());
+        if address.port() == 0 {
+            bail!("server.port is 0, which is any free port: name the server by its URL");
         }
-        Target::parse(&format!("ws://{address}"), hub)
+        let scheme = if config.server.tls.cert.is_some() { "wss" } else { "ws" };
+        Target::parse(&format!("{scheme}://{address}"), hub)
     }
 
     /// What is connected to.
@@ -128,5 +128,7 @@ mod tests {
         config.server.bind = [0, 0, 0, 0].into();
         config.server.port = 9000;
         assert_eq!(Target::of(&config, None).unwrap().url(), "ws://127.0.0.1:9000/ws");
+        config.server.tls.cert = Some("cert.pem".into());
+        assert_eq!(Target::of(&config, Some("chat")).unwrap().url(), "wss://127.0.0.1:9000/client/hubs/chat");
     }
 }

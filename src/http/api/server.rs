@@ -1,0 +1,37 @@
+//! `/api/server/…`: the server itself, for the dashboard.
+
+use std::time::SystemTime;
+
+use actix_web::HttpResponse;
+use serde::Serialize;
+use serde_json::json;
+
+use super::Call;
+use crate::config;
+use crate::monitor::{self, Sample};
+use crate::user::UserData;
+
+/// The answer of `GET /api/server/overview`.
+#[derive(Serialize)]
+struct Overview {
+    /// In milliseconds since 1970, by the clock that the samples have.
+    now: u64,
+    interval_ms: u64,
+    samples: Vec<Sample>,
+}
+
+/// The samples of the last quarter of an hour, the oldest first.
+pub(super) fn overview<U: UserData>(call: &Call<U>) -> HttpResponse {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    HttpResponse::Ok().json(Overview {
+        now: now.as_millis() as u64,
+        interval_ms: monitor::INTERVAL.as_millis() as u64,
+        samples: call.services.monitor.samples(),
+    })
+}
+
+/// Every key of the configuration in effect, with its value and origin; secrets are hidden.
+pub(super) fn config<U: UserData>(call: &Call<U>) -> HttpResponse {
+    let listed = config::list(&call.services.config(), &call.services.config_origins.load());
+    HttpResponse::Ok().json(json!({ "value": listed }))
+}
