@@ -267,9 +267,13 @@ fn without_reconnecting_the_end_of_the_server_is_the_end() {
 fn a_timeout_before_the_messages_is_status_1_and_a_mere_timeout_is_none() {
     let office = Workplace::demo();
     let server = office.serve(&[]);
-    let (status, _, err) = Talk::connect(&server, 2, &["--count", "1", "--timeout", "1"]).wait();
+    let (counting, listening) = (
+        Talk::connect(&server, 2, &["--count", "1", "--timeout", "10"]),
+        Talk::connect(&server, 2, &["--listen", "--timeout", "10"]),
+    );
+    let (status, _, err) = counting.wait();
     assert!(status.code() == Some(1) && err.contains("0 of 1 messages came in time"), "{err}");
-    assert_eq!(Talk::connect(&server, 2, &["--listen", "--timeout", "1"]).wait().0.code(), Some(0));
+    assert_eq!(listening.wait().0.code(), Some(0));
 }
 
 #[test]

@@ -122,9 +122,9 @@ impl Conversation {
         self.pending.values().filter(|request| request.is_asked()).count()
     }
 
-    /// Whether a command, unlike a text, waits for its answer.
+    /// Whether a command, unlike a text, waits for its answer, or names for being learnt.
     pub fn has_open_command(&self) -> bool {
-        self.pending.values().any(|request| request.is_asked() && !matches!(request, Request::Send))
+        self.pending.values().any(|request| !matches!(request, Request::Send))
     }
 
     /// Messages heard, announcements not counted.

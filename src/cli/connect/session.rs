@@ -246,6 +246,12 @@ impl Session {
                 if self.conversation.is_online() {
                     self.attempts = 0;
                 }
+                // The first prompt waits for the names of those who are there, but not for ever.
+                if let Some(Held { until: until @ None, .. }) = &mut self.held
+                    && self.conversation.was_greeted()
+                {
+                    *until = Some(Instant::now() + ANSWER);
+                }
             }
             Step::Heard(Heard::End { why, come_back, after }) => {
                 if !come_back || !self.rules.reconnect {

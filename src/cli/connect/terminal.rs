@@ -84,10 +84,10 @@ pub fn start(desk: Arc<Mutex<Desk>>, look: Look) -> anyhow::Result<Terminal> {
     let (made, printer) = channel();
     let (begin_again, turns_of_editor) = (begin.clone(), turns.clone());
     thread::spawn(move || {
-        let editor = editor(&desk, look, &turns_of_editor).and_then(|mut editor| {
+        let editor = editor(&desk, look, &turns_of_editor).map(|mut editor| {
             // A terminal that can do nothing has no such printer, and no line to spoil.
             let printer = editor.create_external_printer().ok();
-            Ok((editor, printer))
+            (editor, printer)
         });
         match editor {
             Err(error) => drop(made.send(Err(error))),
