@@ -110,6 +110,8 @@ fn two_people_talk_through_pipes() {
     let anna = Talk::connect(&server, 2, &["--join", "Sales", "--count", "3"]);
     anna.wait_for_remark("You are in Sales.");
     let mut mark = Talk::connect(&server, 1, &[]);
+    // It is from this that she knows his name.
+    anna.wait_for("[Sales] * Mark has logged in.");
     mark.say("Hello.");
     mark.say("/usr/bin is no command here");
     mark.say("");
@@ -128,6 +130,7 @@ fn many_lines_arrive_in_their_order_and_each_is_acked() {
     let anna = Talk::connect(&server, 2, &["--join", "sales/*", "--join", "Sales", "--count", "500"]);
     anna.wait_for_remark("You are in Sales.");
     let mut mark = Talk::connect(&server, 1, &[]);
+    anna.wait_for("[Sales] * Mark has logged in.");
     (0..500).for_each(|number| mark.say(&format!("line {number}")));
     assert_eq!(mark.end().0.code(), Some(0));
     let (status, out, _) = anna.wait();
@@ -180,6 +183,7 @@ fn a_line_that_is_refused_is_status_1_and_the_others_are_sent() {
     let anna = Talk::connect(&server, 2, &["--join", "Sales", "--count", "1"]);
     anna.wait_for_remark("You are in Sales.");
     let mut mark = Talk::connect(&server, 1, &[]);
+    anna.wait_for("[Sales] * Mark has logged in.");
     mark.input.as_mut().unwrap().write_all(b"\xff\xfe\nafter it\n").unwrap();
     let (status, _, err) = mark.end();
     assert!(status.code() == Some(1) && err.contains("not valid UTF-8"), "{err}");
@@ -248,6 +252,7 @@ fn after_a_restart_of_the_server_the_groups_are_joined_again() {
     let mut mark = Client::connect(server.address, "user-1", "password-1");
     // Who joins is announced with their name.
     mark.join("chess", 1);
+    anna.wait_for("[chess] * Mark has logged in.");
     mark.ask(publish("chess", "Your move."), 2);
     let (status, out, err) = anna.wait();
     assert_eq!((status.code(), messages(&out)), (Some(0), vec!["[chess] Mark: Your move."]), "{err}");
