@@ -98,6 +98,8 @@ impl Person {
 
     fn leaves_with(&mut self) -> u32 {
         eventually("the end of the program", || self.child.try_wait().unwrap().is_some());
+        // What it wrote last may still be on its way through the thread that reads.
+        eventually("the end of what it wrote", || Arc::strong_count(&self.sent) == 1);
         self.child.wait().unwrap().exit_code()
     }
 }
@@ -348,6 +350,11 @@ fn the_password_is_asked_for_and_appears_nowhere() {
     let url = format!("ws://{}", server.address);
     let mut mark = Person::start(&office, &[&url, "--login", "user-1"], &[]);
     mark.sees("Password of user-1:");
+    // The question stands there before the echo is off: too short for a person, not for a test.
+    eventually("no echo", || {
+        let flags = format!("{:?}", mark._terminal.get_termios().unwrap().local_flags);
+        !flags.split([' ', '(', ')', '|']).any(|flag| flag == "ECHO")
+    });
     mark.types("password-1\r");
     mark.sees_line("Sales>");
     mark.types("Hello.\r");
