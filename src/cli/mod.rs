@@ -3,6 +3,7 @@
 mod bench;
 mod completions;
 mod config;
+mod connect;
 mod logging;
 mod place;
 mod serve;
@@ -22,6 +23,8 @@ use crate::config::{Config, ConfigErrors, Loaded};
 
 /// Status for a wrong configuration: `EX_CONFIG` of sysexits.h, which service managers can be told not to retry.
 const EXIT_CONFIG: u8 = 78;
+/// Status for wrong arguments, which clap uses too.
+const EXIT_USAGE: u8 = 2;
 /// Status for a file to import that has mistakes: `EX_DATAERR` of sysexits.h.
 const EXIT_DATA: u8 = 65;
 /// Status for everything else that goes wrong.
@@ -64,6 +67,8 @@ enum Command {
     Config(config::ConfigCommand),
     /// Add, show and change users of the store
     User(user::UserArgs),
+    /// Talk in groups, from a terminal or a pipe
+    Connect(Box<connect::ConnectArgs>),
     /// Make tokens, look at them, and tell what an SDK connects with
     Token(token::TokenArgs),
     /// Measure a server: deliveries, connects, memory
@@ -194,8 +199,10 @@ pub fn main() -> ExitCode {
     match run(cli.command.unwrap_or(Command::Serve), settings) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            // Where nobody can be told, there is still the status.
-            let _: io::Result<()> = writeln!(io::stderr(), "{failure}");
+            // Where nobody can be told, there is still the status. It is all there is to say where a user ended it.
+            if !failure.message.is_empty() {
+                let _: io::Result<()> = writeln!(io::stderr(), "{failure}");
+            }
             ExitCode::from(failure.status)
         }
     }
@@ -213,6 +220,7 @@ fn run(command: Command, settings: Settings) -> Result<(), Failure> {
             Ok(serve::run(loaded, || settings.load())?)
         }
         Command::Config(command) => config::run(&command, settings),
+        Command::Connect(args) => connect::run(&args, settings),
         Command::Bench(args) => bench::run(&args),
         Command::Completions(args) => Ok(completions::run(&args)?),
         Command::Token(args) => Ok(token::run(args, &settings.load()?.config)?),

@@ -6,6 +6,8 @@ mod authority;
 mod bench;
 mod client;
 mod configuration;
+mod connect;
+mod connect_terminal;
 mod import;
 mod process;
 mod reload;
