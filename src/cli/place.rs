@@ -22,9 +22,14 @@ pub(super) fn public_url(config: &Config) -> anyhow::Result<BaseUrl> {
     }
 }
 
+/// Where this machine reaches the HTTP API.
+pub(super) fn api_url(config: &Config) -> anyhow::Result<BaseUrl> {
+    listener_url(config.server.address(), false)
+}
+
 fn listener_url(address: SocketAddr, secure: bool) -> anyhow::Result<BaseUrl> {
     if address.port() == 0 {
-        bail!("server.port is 0, which is any free port: name the server by its URL (see --help)");
+        bail!("server.port is 0, which is any free port: name the server by its URL (--url, or --endpoint for tokens)");
     }
     let host = HostPort::parse(&reachable(address).to_string()).context("server.bind")?;
     Ok(BaseUrl::of_host(secure, host))
