@@ -33,17 +33,19 @@ use crate::auth::origin::OriginPolicy;
 use crate::auth::peer::{TrustedProxies, TrustedProxyError};
 use crate::auth::throttle::{FailureLimit, LoginThrottle, ThrottleLimits};
 use crate::auth::token::Tokens;
-use crate::config::{Config, ConfigErrors, FailuresConfig, HubConfig};
-use crate::groups::messages::Listen as ListenToHub;
+use crate::config::{Config, ConfigErrors, FailuresConfig, HubConfig, Origins};
+use crate::groups::inner::{ListenAsOwn, Watch};
 use crate::groups::{
     EnterError, Fanouts, HeartbeatSettings, Hub, HubRules, Hubs, Lease, MembershipLimits, OpenHub, RegistrySettings,
 };
 use crate::hooks::announcements::Announcer;
 use crate::hooks::{AnyHooks, HookCalls, HookRunner, HookSettings, HookThreads, Hooks};
+use crate::http::health::Readiness;
 use crate::http::porch::Porch;
 use crate::http::{Routes, Seats, Services, Shares};
 use crate::ids::{HubName, UserId};
 use crate::metrics::Metrics;
+use crate::monitor::{self, Monitor, Surroundings};
 use crate::user::{User, UserData};
 use crate::users::{self, DemoUser, StoreError, UserStore, Verifier, VerifierOptions};
 
@@ -127,6 +129,7 @@ pub struct Server<U: UserData = User> {
     map_user: crate::http::services::MapUser<U>,
     routes: Routes<U>,
     listen: Option<Listen<U>>,
+    origins: Origins,
 }
 
 impl Server<User> {
@@ -142,12 +145,27 @@ impl<U: UserData> Server<U> {
     /// Where only your `authenticate` hook knows users, `|_| None` will do.
     pub fn with_user_data(config: Config, map_user: impl Fn(User) -> Option<U> + Send + Sync + 'static) -> Self {
         let map_user = Arc::new(map_user);
-        Server { config, hooks: None, users: Users::Configured, map_user, routes: Routes::new(), listen: None }
+        Server {
+            config,
+            hooks: None,
+            users: Users::Configured,
+            map_user,
+            routes: Routes::new(),
+            listen: None,
+            origins: Origins::default(),
+        }
     }
 
     /// Has your code called at the points of a connection's life.
     pub fn hooks(mut self, hooks: impl Hooks<U>) -> Self {
         self.hooks = Some(Arc::new(hooks));
+        self
+    }
+
+    /// Tells where the keys of the configuration come from ([`Loaded::origins`](crate::config::Loaded::origins)), for
+    /// those who ask a running server.
+    pub fn origins(mut self, origins: Origins) -> Self {
+        self.origins = origins;
         self
     }
 
@@ -242,9 +260,10 @@ impl<U: UserData> Server<U> {
 
     /// Builds everything but the listener; `address` is where requests will come in.
     async fn build(self, address: SocketAddr, budget: &Budget) -> Result<(Arc<Services<U>>, HookThreads), StartError> {
-        let Server { config, hooks, users, map_user, routes, listen: _ } = self;
+        let Server { config, hooks, users, map_user, routes, listen: _, origins: config_origins } = self;
         config.validate_for::<U>()?;
         let metrics = Metrics::new();
+        let monitor = Monitor::new(metrics.clone());
         let keys: Vec<&str> = config.auth.access_keys.iter().map(|key| key.expose()).collect();
         let tokens = Tokens::new(&AccessKeys::load_or_generate(&keys, &config.data_dir)?, config.auth.clock_skew);
         let store = match users {
@@ -289,22 +308,30 @@ impl<U: UserData> Server<U> {
                 ..VerifierOptions::default()
             }),
             home: Handle::current(),
-            hubs: Hubs::new(hub_rules(&config, budget), hub_opener(&config, calls.clone(), metrics.clone())),
+            hubs: Hubs::new(
+                hub_rules(&config, budget),
+                hub_opener(&config, calls.clone(), monitor.clone(), metrics.clone()),
+            ),
             hooks: calls,
             fanouts: Fanouts::new(heartbeat, metrics.clone()),
             map_user,
             seats: Seats::new(budget.connections),
             user_shares: Shares::new(limits.connections_per_user),
+            watcher_shares: Shares::new(limits.connections_per_user),
             address_shares: Shares::new(limits.connections_per_address),
             porch: Porch::new(budget.porch(limits.http_connections), metrics.clone()),
             handshakes: Seats::new(limits.pending_handshakes),
             draining: AtomicBool::new(false),
             metrics,
+            monitor,
+            readiness: Readiness::default(),
+            config_origins: ArcSwap::from_pointee(config_origins),
             live: ArcSwap::from_pointee(config),
         };
         let services = Arc::new(services);
         routes.start(services.clone());
         revision::watch(&services);
+        watch(&services);
         Ok((services, hook_threads))
     }
 }
@@ -374,6 +401,17 @@ impl<U: UserData> Running<U> {
     }
 }
 
+/// Has the server watched by its monitor.
+fn watch<U: UserData>(services: &Arc<Services<U>>) {
+    let Services { monitor, hubs, fanouts, .. } = &**services;
+    let services = Arc::downgrade(services);
+    monitor::start(monitor, hubs, fanouts, move || {
+        let services = services.upgrade()?;
+        let pool = services.store.as_ref().and_then(|store| store.pool());
+        Some(Surroundings { users: services.user_shares.keys(), pool })
+    });
+}
+
 async fn open_store(config: &Config) -> Result<Arc<dyn UserStore>, StoreError> {
     let store = users::open(config.database().expose()).await?;
     if config.users.demo && store.is_new() {
@@ -395,26 +433,37 @@ fn throttle_limits(failures: &FailuresConfig) -> ThrottleLimits {
 }
 
 fn hub_rules(config: &Config, budget: &Budget) -> HubRules {
-    let declared = config.hubs.declared.keys().chain([&config.hubs.default]).cloned().collect();
+    let declared = config.hubs.declared.keys().chain([&config.hubs.default, &monitor::HUB]).cloned().collect();
     HubRules { declared, max_undeclared: budget.undeclared_hubs }
 }
 
 /// How a hub is opened: its registry, and who listens to it.
-fn hub_opener<U: UserData>(config: &Config, hooks: Option<HookCalls<U>>, metrics: Metrics) -> OpenHub<U> {
+fn hub_opener<U: UserData>(
+    config: &Config,
+    hooks: Option<HookCalls<U>>,
+    monitor: Arc<Monitor>,
+    metrics: Metrics,
+) -> OpenHub<U> {
     let config = config.clone();
     Box::new(move |name| {
         let settings = config.hubs.hub(name);
+        if name.is_reserved() {
+            // What the server tells about itself is not among what it tells, and no caller's code listens to it.
+            let metrics = monitor.aside().clone();
+            return Hub::open(registry_settings(&config, name, settings), config.fanout.window_bytes, metrics);
+        }
         let hub = Hub::open(registry_settings(&config, name, settings), config.fanout.window_bytes, metrics.clone());
+        hub.registry().do_send(Watch(monitor.watcher().clone()));
         if settings.announcements.enabled {
             let announcements = settings.announcements.clone();
             let fields = config.users.public_fields.clone();
             let queue = config.hooks.queue;
             let announcer = Announcer::launch(hub.clone(), announcements, fields, queue, metrics.clone());
-            hub.registry().do_send(ListenToHub(announcer.recipient()));
+            hub.registry().do_send(ListenAsOwn(announcer.recipient()));
         }
         if let Some(hooks) = &hooks {
             let runner = HookRunner::launch(hooks, hub.clone(), metrics.clone());
-            hub.registry().do_send(ListenToHub(runner.recipient()));
+            hub.registry().do_send(ListenAsOwn(runner.recipient()));
         }
         hub
     })

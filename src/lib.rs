@@ -148,6 +148,7 @@ mod http;
 mod ids;
 mod mask;
 mod metrics;
+mod monitor;
 mod outbound;
 mod protocol;
 mod session;

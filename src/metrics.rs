@@ -3,105 +3,21 @@
 //! Handles are made once and used where the events happen; rendering is `http/metrics.rs`. No label names a user or a
 //! group: their number is the clients' choice, and a time series each would be a leak.
 
+mod count;
+mod histogram;
+mod limit;
+
 use std::fmt;
 use std::sync::Arc;
+use std::time::SystemTime;
 
-use metrics::{Counter, Gauge, counter, describe_counter, describe_gauge, gauge};
+use metrics::{counter, describe_counter, describe_gauge, gauge};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 
-/// What a client can run into: the `limit` of `folkmoot_limits_reached_total`, mostly by the last part of its key. Slow consumers have a
-/// counter of their own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Limit {
-    /// A frame or a message is too big.
-    MaxMessageBytes,
-    /// A message has too many fragments.
-    MaxFragments,
-    /// JSON is nested too deep.
-    JsonDepth,
-    /// Messages of one connection.
-    MessagesPerSecond,
-    /// Bytes of one connection.
-    BytesPerSecond,
-    /// Connections in total.
-    Connections,
-    /// Connections of one user.
-    ConnectionsPerUser,
-    /// Connections of one address.
-    ConnectionsPerAddress,
-    /// Connections that are no WebSocket yet.
-    HttpConnections,
-    /// Handshakes under way.
-    PendingHandshakes,
-    /// A handshake, or a login's form, that takes too long.
-    HandshakeTimeout,
-    /// Groups of one connection.
-    GroupsPerConnection,
-    /// Masks of one connection.
-    MasksPerConnection,
-    /// Groups of one hub.
-    GroupsPerHub,
-    /// Masks of one hub.
-    MasksPerHub,
-    /// The cost of masks and counts.
-    MaskScanPerSecond,
-    /// Hubs that are not declared.
-    MaxUndeclared,
-    /// Data of one user.
-    MaxRecordBytes,
-    /// Logins that wait.
-    LoginsWaiting,
-}
-
-impl Limit {
-    /// All of them, in the order of their numbers.
-    pub const ALL: [Limit; 19] = [
-        Self::MaxMessageBytes,
-        Self::MaxFragments,
-        Self::JsonDepth,
-        Self::MessagesPerSecond,
-        Self::BytesPerSecond,
-        Self::Connections,
-        Self::ConnectionsPerUser,
-        Self::ConnectionsPerAddress,
-        Self::HttpConnections,
-        Self::PendingHandshakes,
-        Self::HandshakeTimeout,
-        Self::GroupsPerConnection,
-        Self::MasksPerConnection,
-        Self::GroupsPerHub,
-        Self::MasksPerHub,
-        Self::MaskScanPerSecond,
-        Self::MaxUndeclared,
-        Self::MaxRecordBytes,
-        Self::LoginsWaiting,
-    ];
-
-    /// The value of the label.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::MaxMessageBytes => "max_message_bytes",
-            Self::MaxFragments => "max_fragments",
-            Self::JsonDepth => "json_depth",
-            Self::MessagesPerSecond => "messages_per_second",
-            Self::BytesPerSecond => "bytes_per_second",
-            Self::Connections => "connections",
-            Self::ConnectionsPerUser => "connections_per_user",
-            Self::ConnectionsPerAddress => "connections_per_address",
-            Self::HttpConnections => "http_connections",
-            Self::PendingHandshakes => "pending_handshakes",
-            Self::HandshakeTimeout => "handshake_timeout",
-            Self::GroupsPerConnection => "groups_per_connection",
-            Self::MasksPerConnection => "masks_per_connection",
-            Self::GroupsPerHub => "groups_per_hub",
-            Self::MasksPerHub => "masks_per_hub",
-            Self::MaskScanPerSecond => "mask_scan_per_second",
-            Self::MaxUndeclared => "max_undeclared",
-            Self::MaxRecordBytes => "max_record_bytes",
-            Self::LoginsWaiting => "logins_waiting",
-        }
-    }
-}
+pub use self::count::{Counter, Gauge, Peak};
+pub use self::histogram::{Counts, Histogram};
+pub use self::limit::Limit;
+use crate::error::DisconnectKind;
 
 macro_rules! metrics {
     ($($kind:ident $field:ident $name:literal $text:literal)*) => {
@@ -112,42 +28,64 @@ macro_rules! metrics {
         /// The handles themselves.
         pub struct Handles {
             exporter: PrometheusHandle,
+            is_shown: bool,
             limits: [Counter; Limit::ALL.len()],
+            closes: [Counter; DisconnectKind::ALL.len()],
+            /// The most that waited for one connection since it was last taken; told as `outbound_queue_high`.
+            pub queue_peak: Peak,
             $(#[doc = $text] pub $field: metrics!(@type $kind),)*
         }
 
         impl Metrics {
-            /// A new set of counters, all at zero, independent of any other server in the process.
-            pub fn new() -> Self {
+            fn made(is_shown: bool) -> Self {
                 let recorder = PrometheusBuilder::new().build_recorder();
                 let exporter = recorder.handle();
                 metrics::with_local_recorder(&recorder, || {
                     $(metrics!(@describe $kind $name $text);)*
-                    let limits = limit_counters();
-                    Metrics(Arc::new(Handles { exporter, limits, $($field: metrics!(@make $kind $name),)* }))
+                    let (limits, closes, queue_peak) = (limit_counters(), close_counters(), Peak::default());
+                    tell_of_the_build();
+                    let handles = Handles {
+                        exporter,
+                        is_shown,
+                        limits,
+                        closes,
+                        queue_peak,
+                        $($field: metrics!(@make $kind $name),)*
+                    };
+                    Metrics(Arc::new(handles))
                 })
+            }
+
+            /// Everything in the Prometheus text format.
+            pub fn render(&self) -> String {
+                $(metrics!(@show self.$field, $kind);)*
+                self.0.limits.iter().chain(&self.0.closes).for_each(Counter::show);
+                let mut text = self.0.exporter.render();
+                $(metrics!(@write text, self.$field, $kind $name $text);)*
+                text
             }
         }
     };
     (@type counter) => { Counter };
     (@type gauge) => { Gauge };
-    (@make counter $name:literal) => {{
-        let counter = counter!($name);
-        // Rendered from the start, so that a dashboard shows zero and not nothing.
-        counter.increment(0);
-        counter
-    }};
-    (@make gauge $name:literal) => {{
-        let gauge = gauge!($name);
-        gauge.set(0.0);
-        gauge
-    }};
+    (@type histogram) => { Histogram };
+    (@make counter $name:literal) => { Counter::new(counter!($name)) };
+    (@make gauge $name:literal) => { Gauge::new(gauge!($name)) };
+    (@make histogram $name:literal) => { Histogram::default() };
     (@describe counter $name:literal $text:literal) => { describe_counter!($name, $text) };
     (@describe gauge $name:literal $text:literal) => { describe_gauge!($name, $text) };
+    (@describe histogram $name:literal $text:literal) => {};
+    (@show $self:ident.$field:ident, histogram) => {};
+    (@show $self:ident.$field:ident, $kind:ident) => { $self.0.$field.show() };
+    (@write $out:ident, $self:ident.$field:ident, histogram $name:literal $text:literal) => {
+        $self.0.$field.write($name, $text, &mut $out)
+    };
+    (@write $out:ident, $self:ident.$field:ident, $kind:ident $name:literal $text:literal) => {};
 }
 
 metrics! {
     gauge connections "folkmoot_connections" "Connections that are open now."
+    gauge users "folkmoot_users" "Users who have a connection now."
     gauge groups "folkmoot_groups" "Groups that have a member or are declared."
     counter connections_opened "folkmoot_connections_opened_total" "Connections that were accepted."
     counter connections_closed "folkmoot_connections_closed_total" "Connections that ended, however."
@@ -166,20 +104,57 @@ metrics! {
     counter announcements_dropped "folkmoot_announcements_dropped_total" "Announcements that were not sent to one or all members."
     counter auth_failures "folkmoot_auth_failures_total" "Credentials that were refused."
     counter auth_throttled "folkmoot_auth_throttled_total" "Logins refused because there were too many failures."
+    gauge outbound_queue_high "folkmoot_outbound_queue_high_bytes" "Bytes that waited for one connection, at the most in the last minute."
+    histogram delivery "folkmoot_delivery_seconds" "From a message that is let in to the end of the turn in which a worker has written it: one observation for each worker that has a receiver."
+    histogram registry_lag "folkmoot_registry_lag_seconds" "How long a message waited for its hub, asked of each hub once a second."
+    histogram fanout_lag "folkmoot_fanout_lag_seconds" "How long a message waited for its worker, asked of each worker once a second."
+    gauge hook_queue "folkmoot_hook_queue_events" "Events that hooks and announcements have not been told yet."
+    gauge database_in_use "folkmoot_database_connections_in_use" "Connections to the user store's database that somebody uses."
+    gauge database_idle "folkmoot_database_connections_idle" "Connections to the user store's database that nobody uses."
+    gauge start_time "process_start_time_seconds" "When the server started, in seconds since 1970."
     counter hook_failures "folkmoot_hook_failures_total" "Hook calls that panicked, were late or were not made because the queue was full."
 }
 
 fn limit_counters() -> [Counter; Limit::ALL.len()] {
     const NAME: &str = "folkmoot_limits_reached_total";
     describe_counter!(NAME, "What clients were refused, or ended for, because of a limit, by the limit.");
-    Limit::ALL.map(|limit| {
-        let counter = counter!(NAME, "limit" => limit.name());
-        counter.increment(0);
-        counter
+    Limit::ALL.map(|limit| Counter::new(counter!(NAME, "limit" => limit.name())))
+}
+
+fn close_counters() -> [Counter; DisconnectKind::ALL.len()] {
+    const NAME: &str = "folkmoot_closes_total";
+    describe_counter!(NAME, "Connections that ended, by close code and reason; 1006 are those that broke.");
+    DisconnectKind::ALL.map(|kind| {
+        let code = kind.close_code().to_string();
+        Counter::new(counter!(NAME, "code" => code, "reason" => kind.name()))
     })
 }
 
+fn tell_of_the_build() {
+    const NAME: &str = "folkmoot_build_info";
+    describe_gauge!(NAME, "Always 1; which version this is stands in the label.");
+    gauge!(NAME, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+}
+
 impl Metrics {
+    /// A new set of counters, all at zero, independent of any other server in the process.
+    pub fn new() -> Self {
+        let metrics = Metrics::made(true);
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        metrics.start_time.set(now.as_secs());
+        metrics
+    }
+
+    /// A set that nobody is shown, for those who watch the server: what they cause must not be what they see.
+    pub fn aside() -> Self {
+        Metrics::made(false)
+    }
+
+    /// Whether what is counted here is shown.
+    pub fn is_shown(&self) -> bool {
+        self.0.is_shown
+    }
+
     /// Counts that somebody ran into a limit.
     pub fn reached(&self, limit: Limit) {
         if let Some(counter) = self.0.limits.get(limit as usize) {
@@ -187,9 +162,12 @@ impl Metrics {
         }
     }
 
-    /// Everything in the Prometheus text format.
-    pub fn render(&self) -> String {
-        self.0.exporter.render()
+    /// Counts the end of a connection.
+    pub fn closed(&self, kind: DisconnectKind) {
+        self.connections_closed.increment(1);
+        if let Some(counter) = self.0.closes.get(kind as usize) {
+            counter.increment(1);
+        }
     }
 }
 
@@ -229,10 +207,22 @@ mod tests {
     }
 
     #[test]
+    fn every_end_is_counted_under_its_code_and_reason() {
+        let metrics = Metrics::new();
+        for kind in DisconnectKind::ALL {
+            metrics.closed(kind);
+            let labels = format!("code=\"{}\",reason=\"{}\"", kind.close_code(), kind.name());
+            let counted = format!("folkmoot_closes_total{{{labels}}} 1\n");
+            assert!(metrics.render().contains(&counted), "{kind:?} is not counted");
+        }
+        assert_eq!(metrics.connections_closed.get(), DisconnectKind::ALL.len() as u64);
+    }
+
+    #[test]
     fn two_sets_of_metrics_do_not_mix() {
         let (one, other) = (Metrics::new(), Metrics::new());
         one.joins.increment(3);
-        one.connections.increment(2.0);
+        one.connections.increment(2);
         assert!(one.render().contains("folkmoot_joins_total 3"));
         assert!(one.render().contains("folkmoot_connections 2"));
         assert!(other.render().contains("folkmoot_joins_total 0"));

@@ -9,13 +9,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The layers from the ground up. Within one, too, a module knows only those to its left.
-const LAYERS: [(&str, &[&str]); 12] = [
+const LAYERS: [(&str, &[&str]); 13] = [
     ("words", &["error", "mask", "ids", "event", "template", "user", "metrics"]),
     ("protocol", &["protocol"]),
     ("seams", &["transport", "auth", "outbound", "users"]),
     ("configuration", &["config"]),
     ("groups", &["groups"]),
     ("hooks", &["hooks"]),
+    ("monitor", &["monitor"]),
     ("session", &["session"]),
     ("http", &["http"]),
     ("composition", &["app"]),

@@ -12,6 +12,8 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use crate::error::{Disconnect, DisconnectKind};
 use crate::groups::inner::{EndStoreUser, StoreUsers};
 use crate::http::Services;
+use crate::http::admission::may_enter_reserved;
+use crate::monitor;
 use crate::user::UserData;
 use crate::users::{StoreError, UserStore};
 
@@ -89,7 +91,14 @@ async fn end_those_gone<U: UserData>(services: &Services<U>, store: &dyn UserSto
         let kind = match store.find(&login).await? {
             None => DisconnectKind::UserRemoved,
             Some(user) if user.record.disabled => DisconnectKind::UserDisabled,
-            Some(_) => continue,
+            Some(user) if may_enter_reserved(&user.record, &monitor::HUB) => continue,
+            Some(_) => {
+                let reason = Disconnect::with_message(DisconnectKind::Kicked, "the role for this hub was taken away");
+                for hub in hubs.iter().filter(|hub| hub.name().is_reserved()) {
+                    hub.registry().do_send(EndStoreUser { login: login.clone(), reason: reason.clone() });
+                }
+                continue;
+            }
         };
         log::info!("user.id":% = login, reason = kind.name(); "the connections of a user are closed");
         for hub in &hubs {

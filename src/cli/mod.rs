@@ -230,7 +230,7 @@ fn run(command: Command, settings: Settings) -> Result<(), Failure> {
                 Some(file) => log::info!(file:% = file.display(); "configuration read"),
                 None => log::info!("no configuration file, the defaults hold"),
             }
-            Ok(serve::run(loaded.config)?)
+            Ok(serve::run(loaded)?)
         }
         Command::Config(command) => config::run(&command, settings),
         Command::Bench(args) => bench::run(&args),

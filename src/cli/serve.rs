@@ -7,14 +7,15 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::place::reachable;
 use crate::app::{Running, Server};
-use crate::config::Config;
+use crate::config::{Config, Loaded};
 use crate::users::DemoUser;
 
 /// Starts the server and returns when a signal has ended it. A second signal ends the process at once.
-pub(super) fn run(config: Config) -> anyhow::Result<()> {
+pub(super) fn run(loaded: Loaded) -> anyhow::Result<()> {
+    let Loaded { config, origins, .. } = loaded;
     actix_rt::System::new().block_on(async {
         let mut signals = Signals::new().context("the signals of the system cannot be listened to")?;
-        let running = Server::new(config.clone()).start().await?;
+        let running = Server::new(config.clone()).origins(origins).start().await?;
         greet(&config, &running, &running.demo_users().await);
         let name = signals.next().await;
         log::info!(signal = name; "the server is going away; a second signal ends it at once");

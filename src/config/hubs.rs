@@ -1,6 +1,7 @@
 //! The hubs: which there are, and the settings of each.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use serde::{Deserialize, Serialize};
 
@@ -58,15 +59,20 @@ impl HubsConfig {
 
     /// The settings of a hub: its own where it is declared, else those of every hub.
     ///
-    /// Hubs of Folkmoot itself (`folkmoot.…`) give no default roles, whatever `settings` says: ask
-    /// [`default_roles`](HubsConfig::default_roles) for those.
+    /// Hubs of Folkmoot itself (`folkmoot.…`) have settings that nobody can change: whoever enters them is put into the
+    /// groups that they are for, and no others.
     pub fn hub(&self, hub: &HubName) -> &HubConfig {
+        static RESERVED: LazyLock<HubConfig> =
+            LazyLock::new(|| HubConfig { join: Vec::new(), user_groups: false, ..HubConfig::default() });
+        if hub.is_reserved() {
+            return &RESERVED;
+        }
         self.declared.get(hub).unwrap_or(&self.settings)
     }
 
     /// The roles that a store user has in the hub without being given them.
     pub fn default_roles(&self, hub: &HubName) -> &[Role] {
-        if hub.is_reserved() { &[] } else { &self.hub(hub).default_roles }
+        &self.hub(hub).default_roles
     }
 }
 

@@ -128,7 +128,7 @@ mod tests {
     #[test]
     fn what_a_declared_hub_has_from_the_settings_of_all_comes_from_there() {
         let sets = ["hubs.declared.sales.anonymous=true".to_owned(), "hubs.settings.masks=false".to_owned()];
-        let listed = Config::load_for::<crate::User>(None, [], &sets).unwrap().list();
+        let listed = Config::load_for::<crate::user::User>(None, [], &sets).unwrap().list();
         assert_eq!(find(&listed, "hubs.declared.sales.masks").value, json!(false));
         assert_eq!(find(&listed, "hubs.declared.sales.masks").origin, "--set hubs.settings.masks");
     }

@@ -7,6 +7,7 @@ use actix::Message;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
+use super::inner::Probe;
 use super::membership::{Audience, Place};
 use super::messages::{Content, Refusal};
 use super::window::Permit;
@@ -79,4 +80,6 @@ pub enum Deliver {
     End { slot: u32, reason: Reason },
     /// End all connections, spread over this time, because the server goes away.
     Drain { over: Duration },
+    /// Tell how long a message waits.
+    Probe(Probe),
 }

@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix::fut::ActorFuture;
 use actix::{Actor, Addr, AsyncContext, Context, Handler, WrapFuture};
@@ -16,6 +16,8 @@ use actix::{Actor, Addr, AsyncContext, Context, Handler, WrapFuture};
 use super::deliver::{Deliver, Publication};
 use super::fatal::exit_if_panicking;
 use super::slots::Slots;
+use super::window::Permit;
+use crate::metrics::Metrics;
 use crate::outbound::Moment;
 
 /// Publishes that are queued before they are written and other work of the thread gets its turn.
@@ -30,12 +32,14 @@ pub struct Fanout {
     batch: usize,
     /// Publishes of this turn, whose part of the window is given back when they are written.
     published: Vec<Arc<Publication>>,
+    /// The same of messages that were sent to some connections.
+    sent: Vec<Arc<Permit>>,
 }
 
 impl Fanout {
     /// A fan-out over `slots`, which the sessions of the thread share.
     pub fn new(slots: Rc<RefCell<Slots>>) -> Self {
-        Fanout { slots, batch: 0, published: Vec::new() }
+        Fanout { slots, batch: 0, published: Vec::new(), sent: Vec::new() }
     }
 
     /// Starts it on the current thread.
@@ -46,9 +50,22 @@ impl Fanout {
     fn flush(&mut self) {
         if std::mem::take(&mut self.batch) > 0 {
             let _turn = Turn::begin();
-            self.slots.borrow_mut().flush();
-            self.published.clear();
+            let mut slots = self.slots.borrow_mut();
+            slots.flush();
+            if !self.published.is_empty() || !self.sent.is_empty() {
+                self.tell_how_long(slots.metrics());
+                self.published.clear();
+                self.sent.clear();
+            }
         }
+    }
+
+    /// Tells how long each message of the turn took to get here, by one look at the clock.
+    fn tell_how_long(&self, metrics: &Metrics) {
+        let now = Instant::now();
+        let published = self.published.iter().filter_map(|publication| publication.permit.as_ref());
+        let permits = published.chain(self.sent.iter().map(|permit| &**permit));
+        metrics.delivery.observe_all(permits.map(|permit| permit.age(now)));
     }
 }
 
@@ -135,11 +152,15 @@ impl Handler<Deliver> for Fanout {
             Deliver::Leave { slot, audience } => slots.leave(audience, slot),
             Deliver::Detach { slot, audiences } => slots.detach(slot, &audiences),
             Deliver::Answer { slot, answer } => slots.answer(slot, &answer),
-            Deliver::Send { slots: to, content, permit: _permit } => slots.send(&to, &content),
+            Deliver::Send { slots: to, content, permit } => {
+                slots.send(&to, &content);
+                self.sent.extend(permit);
+            }
             Deliver::Publish(publication) => {
                 slots.publish(&publication);
                 self.published.push(publication);
             }
+            Deliver::Probe(probe) => slots.metrics().fanout_lag.observe(probe.waited()),
             Deliver::End { slot, reason } => slots.end(slot, reason),
             Deliver::Drain { over } => {
                 let plan = slots.drain_plan(Moment::now(), over);
@@ -163,7 +184,6 @@ mod tests {
 
     use super::*;
     use crate::groups::slots::HeartbeatSettings;
-    use crate::metrics::Metrics;
 
     #[test]
     fn a_panic_in_a_fan_out_ends_the_process() {

@@ -2,12 +2,17 @@
 //!
 //! Not for others: permissions and bounds are the business of those who send these.
 
-use actix::Message;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use actix::{Message, Recipient};
 use serde_json::value::RawValue;
 
 use super::messages::{Connect, Content, Disconnect, Refusal};
+use super::watch::Watcher;
 use super::window::Permit;
 use crate::error::Disconnect as Reason;
+use crate::event::Event;
 use crate::ids::{ConnectionId, GroupName, Target, UserId};
 use crate::user::UserData;
 
@@ -117,3 +122,36 @@ pub struct EndStoreUser {
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub struct Retire;
+
+/// As [`Listen`](super::messages::Listen), for those of the server's own that take an event off `hook_queue` when they
+/// get to it.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct ListenAsOwn<U: UserData>(pub Recipient<Event<U>>);
+
+/// Has somebody see what happens in the hub, as long as they look.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Watch(pub Watcher);
+
+/// Does nothing but wait its turn, so that it is known how long that takes.
+#[derive(Debug, Clone, Message)]
+#[rtype(result = "()")]
+pub struct Probe {
+    sent: Instant,
+    /// As many holders as probes are under way, and one more.
+    #[expect(dead_code, reason = "held to be counted")]
+    round: Arc<()>,
+}
+
+impl Probe {
+    /// A probe that is sent now.
+    pub fn new(round: &Arc<()>) -> Self {
+        Probe { sent: Instant::now(), round: round.clone() }
+    }
+
+    /// How long it has waited.
+    pub fn waited(&self) -> Duration {
+        self.sent.elapsed()
+    }
+}

@@ -19,6 +19,7 @@ mod outbox;
 mod registry;
 mod requests;
 mod slots;
+pub mod watch;
 mod window;
 
 pub use hub::Hub;

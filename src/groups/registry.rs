@@ -14,6 +14,7 @@ use super::fanout::Fanout;
 use super::fatal::exit_if_panicking;
 use super::membership::{Change, JoinError, Membership, MembershipLimits, Place, Route};
 use super::messages::{Content, Reached, Receiver, Refusal};
+use super::watch::{Happening, Watcher};
 use super::window::Permit;
 use crate::error::{ErrorCode, LeaveReason};
 use crate::event::{Connection, Event, Joined, Left};
@@ -76,7 +77,9 @@ pub struct GroupRegistry<U: UserData> {
     pub(super) membership: Membership<U>,
     pub(super) metrics: Metrics,
     workers: Vec<Option<Addr<Fanout>>>,
-    listeners: Vec<Recipient<Event<U>>>,
+    listeners: Vec<Listener<U>>,
+    /// Who sees what happens in all hubs, while somebody looks.
+    pub(super) watcher: Option<Watcher>,
     /// A listener refused the last event.
     listeners_behind: bool,
     /// It ends with its last connection.
@@ -87,13 +90,14 @@ impl<U: UserData> GroupRegistry<U> {
     /// An empty hub that nobody listens to.
     pub(crate) fn new(settings: RegistrySettings, metrics: Metrics) -> Self {
         let membership = Membership::new(settings.limits, settings.declared_groups.iter().cloned());
-        metrics.groups.increment(membership.group_count() as f64);
+        metrics.groups.increment(membership.group_count() as u64);
         GroupRegistry {
             settings,
             membership,
             metrics,
             workers: Vec::new(),
             listeners: Vec::new(),
+            watcher: None,
             listeners_behind: false,
             retired: false,
         }
@@ -251,7 +255,7 @@ impl<U: UserData> GroupRegistry<U> {
     fn joined(&mut self, connection: Arc<Connection<U>>, change: Change) {
         self.metrics.joins.increment(1);
         if change.members == 1 && !self.settings.declared_groups.contains(&change.group) {
-            self.metrics.groups.increment(1.0);
+            self.metrics.groups.increment(1);
         }
         self.emit(Event::Joined(Arc::new(Joined {
             connection,
@@ -264,7 +268,7 @@ impl<U: UserData> GroupRegistry<U> {
     fn left(&mut self, connection: &Arc<Connection<U>>, change: Change, reason: LeaveReason) {
         self.metrics.leaves.increment(1);
         if change.members == 0 && !self.membership.has_group(change.group.as_str()) {
-            self.metrics.groups.decrement(1.0);
+            self.metrics.groups.decrement(1);
         }
         self.emit(Event::Left(Arc::new(Left {
             connection: connection.clone(),
@@ -276,9 +280,16 @@ impl<U: UserData> GroupRegistry<U> {
     }
 
     fn emit(&mut self, event: Event<U>) {
+        if let Some(watcher) = &self.watcher {
+            watcher.see(|| Happening::of_event(&event));
+        }
         let mut refused = 0;
-        for listener in &self.listeners {
-            refused += u64::from(listener.try_send(event.clone()).is_err());
+        for Listener { recipient, is_own } in &self.listeners {
+            match recipient.try_send(event.clone()) {
+                Ok(()) if *is_own => self.metrics.hook_queue.increment(1),
+                Ok(()) => {}
+                Err(_) => refused += 1,
+            }
         }
         self.metrics.hook_failures.increment(refused);
         // One line when it begins, not one for each event.
@@ -287,6 +298,13 @@ impl<U: UserData> GroupRegistry<U> {
         }
         self.listeners_behind = refused > 0;
     }
+}
+
+/// Who is told of events.
+struct Listener<U: UserData> {
+    recipient: Recipient<Event<U>>,
+    /// One of the server's own, which counts what it has been told.
+    is_own: bool,
 }
 
 impl<U: UserData> Actor for GroupRegistry<U> {

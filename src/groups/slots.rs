@@ -125,6 +125,11 @@ impl Slots {
         }
     }
 
+    /// Where what happens is counted.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
     /// How often [`beat`](Slots::beat) is to be called.
     pub fn tick(&self) -> Duration {
         self.heartbeat.tick()

@@ -8,6 +8,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 
@@ -38,6 +39,8 @@ pub struct Permit {
     held: usize,
     /// How much of it is for receivers.
     receivers: usize,
+    /// When it was let in.
+    since: Instant,
 }
 
 impl Window {
@@ -75,7 +78,7 @@ impl Window {
     }
 
     fn permit(&self, cost: u32, receivers: usize) -> Permit {
-        Permit { window: self.0.clone(), held: cost as usize, receivers }
+        Permit { window: self.0.clone(), held: cost as usize, receivers, since: Instant::now() }
     }
 
     /// What a publish takes, and how much of that is for its receivers. One larger than the whole window takes all of it.
@@ -92,6 +95,11 @@ impl Window {
 }
 
 impl Permit {
+    /// How long ago it was let in.
+    pub(super) fn age(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.since)
+    }
+
     /// Holds what this many receivers cost, instead of what was expected. The publish is not stopped by it, but those
     /// after it are, until it is paid.
     pub fn set_receivers(&mut self, receivers: usize) {

@@ -127,6 +127,7 @@ impl<U: UserData> Handler<Event<U>> for Announcer<U> {
     type Result = ();
 
     fn handle(&mut self, event: Event<U>, _: &mut Self::Context) {
+        self.metrics.hook_queue.decrement(1);
         match event {
             Event::Joined(joined) => self.joined(&joined),
             Event::Left(left) => self.left(&left),

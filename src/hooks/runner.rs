@@ -86,6 +86,7 @@ impl<U: UserData> Handler<Event<U>> for HookRunner<U> {
     type Result = ();
 
     fn handle(&mut self, event: Event<U>, ctx: &mut Self::Context) {
+        self.metrics.hook_queue.decrement(1);
         let (hooks, hub, metrics) = (self.hooks.clone(), self.hub.clone(), self.metrics.clone());
         let call = async move {
             match &event {

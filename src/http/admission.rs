@@ -23,10 +23,12 @@ use crate::auth::permissions::{Permissions, Role};
 use crate::auth::token::user_from_claims;
 use crate::config::{HubConfig, RawClients, SlowConsumers};
 use crate::event::{Authority, Connection};
+use crate::groups::watch::Looking;
 use crate::groups::{EnterError, Lease};
 use crate::hooks::{Authentication, Connecting, Identity, LoginAttempt};
 use crate::ids::{ConnectionId, GroupName, HubName, NameError, Target, UserId};
 use crate::metrics::Limit;
+use crate::monitor;
 use crate::protocol::Subprotocol;
 use crate::session::RawMode;
 use crate::user::{User, UserData, json_bytes};
@@ -75,6 +77,8 @@ pub struct Admission<U: UserData> {
     pub expires_in: Option<Duration>,
     /// Its places among the connections of its user and of its address.
     pub shares: (Option<Share<UserId>>, Option<Share<IpAddr>>),
+    /// Has what happens be told, where it is the server itself that is watched.
+    pub looking: Option<Looking>,
 }
 
 /// Who somebody is, before the hub has its say.
@@ -110,7 +114,7 @@ pub async fn admit<U: UserData>(
     let raw = raw_mode(handshake.query, config)?;
 
     let known = identify(services, handshake, &hub, config, &client).await?;
-    if hub.is_reserved() && !known.roles.iter().any(|role| matches!(role, Role::Admin | Role::AdminRead)) {
+    if hub.is_reserved() && !known.roles.iter().any(is_admin_role) {
         return Err(Problem::forbidden("This hub is entered with an admin role only."));
     }
     let (subprotocol, echo) = negotiate(handshake.headers);
@@ -126,7 +130,7 @@ pub async fn admit<U: UserData>(
     };
     let connecting = Connecting { connection, roles: known.roles, groups: known.groups };
     let Connecting { connection, roles, groups } = ask_hook(services, connecting).await?;
-    let of_user = share_of_user(services, connection.user_id.as_ref())?;
+    let of_user = share_of_user(services, &hub, connection.user_id.as_ref())?;
     check_size(services, &connection)?;
     let lease = services.hubs.enter(&hub).map_err(|error| match error {
         EnterError::TooMany => services.over(Limit::MaxUndeclared, error.into()),
@@ -136,6 +140,12 @@ pub async fn admit<U: UserData>(
         .expires_at
         .filter(|_| config.enforce_expiry)
         .map(|at| at.duration_since(SystemTime::now()).unwrap_or_default());
+    // Those who watch the server are told of it, and can do nothing else there, whatever their roles are good for elsewhere.
+    let looking = (hub == *monitor::HUB).then(|| services.monitor.look());
+    let (roles, groups) = match looking {
+        Some(_) => (Vec::new(), vec![monitor::OVERVIEW.clone(), monitor::TAIL.clone()]),
+        None => (roles, groups),
+    };
     Ok(Admission {
         connection: Arc::new(connection),
         permissions: Arc::new(roles.into_iter().collect()),
@@ -148,6 +158,7 @@ pub async fn admit<U: UserData>(
         slow_consumers: config.slow_consumers,
         expires_in,
         shares: (of_user, of_address),
+        looking,
     })
 }
 
@@ -165,10 +176,12 @@ fn share_of_address<U: UserData>(
 
 fn share_of_user<U: UserData>(
     services: &Services<U>,
+    hub: &HubName,
     user_id: Option<&UserId>,
 ) -> Result<Option<Share<UserId>>, Problem> {
     let Some(user_id) = user_id else { return Ok(None) };
-    let share = services.user_shares.take(user_id);
+    let shares = if *hub == *monitor::HUB { &services.watcher_shares } else { &services.user_shares };
+    let share = shares.take(user_id);
     let most = "This user has as many connections as limits.connections_per_user allows; close one, or try later.";
     share.map(Some).ok_or_else(|| services.over(Limit::ConnectionsPerUser, Problem::too_many(most)))
 }
@@ -378,6 +391,15 @@ pub async fn log_in<U: UserData>(
     }
     let record = services.log_in(&login, password, client).await?;
     Ok(LoggedIn::Store(Box::new(record)))
+}
+
+/// Whether the roles of a store user lead into a reserved hub.
+pub fn may_enter_reserved(user: &UserRecord, hub: &HubName) -> bool {
+    user.roles.iter().filter(|role| role.counts_in(hub)).any(|role| is_admin_role(&role.role))
+}
+
+fn is_admin_role(role: &Role) -> bool {
+    matches!(role, Role::Admin | Role::AdminRead)
 }
 
 fn of_identity<U: UserData>(

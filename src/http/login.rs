@@ -24,6 +24,7 @@ use crate::auth::host::BaseUrl;
 use crate::auth::origin::CredentialKind;
 use crate::auth::peer::ClientAddress;
 use crate::auth::token::{RefreshToken, TokenError, fingerprint};
+use crate::groups::watch::Happening;
 use crate::ids::{HubName, UserId};
 use crate::metrics::Limit;
 use crate::user::UserData;
@@ -83,6 +84,13 @@ enum Place {
 }
 
 impl Place {
+    fn hub(&self) -> Option<HubName> {
+        match self {
+            Place::Hub(hub) => Some(hub.clone()),
+            Place::Api => None,
+        }
+    }
+
     /// Whether the user may have a token for it. Whoever connects or asks with it is looked up anew.
     fn check(&self, user: &UserRecord, default: &HubName) -> Result<(), Problem> {
         let may = match self {
@@ -110,7 +118,12 @@ async fn by_password<U: UserData>(
         Place::Hub(hub) => hub,
         Place::Api => &default.hubs.default,
     };
-    match log_in(services, basic, hub, client).await? {
+    let login = basic.login.clone();
+    let logged_in = log_in(services, basic, hub, client).await.inspect_err(|problem| {
+        let refused = || Happening::refused(place.hub(), Some(login), problem.detail.clone(), client.address());
+        services.monitor.watcher().see(refused);
+    });
+    match logged_in? {
         LoggedIn::Store(record) => Ok(*record),
         // A token of ours means a user of the store; what only the hook knows would have to stand in it.
         LoggedIn::Hook(_) => Err(Problem::forbidden("This user gets no token here; log in on the WebSocket itself.")),

@@ -2,7 +2,8 @@
 
 pub mod access;
 pub mod admission;
-mod health;
+mod api;
+pub mod health;
 mod login;
 mod metrics;
 #[cfg(feature = "mount")]

@@ -9,6 +9,7 @@ use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use futures_util::future::Either;
 
+use super::api::server;
 use super::{Entrance, Problem, Services, health, login, metrics, pages};
 use crate::user::UserData;
 
@@ -46,6 +47,10 @@ impl<U: UserData> Routes<U> {
         let routes = self.clone();
         let metrics = move |request: HttpRequest| routes.with(move |services| metrics::metrics(services, request));
         let routes = self.clone();
+        let overview = move |request: HttpRequest| routes.with(move |services| server::overview(services, request));
+        let routes = self.clone();
+        let settings = move |request: HttpRequest| routes.with(move |services| server::config(services, request));
+        let routes = self.clone();
         let token = move |request: HttpRequest, body: web::Payload| {
             routes.with(move |services| login::token(services, request, body))
         };
@@ -54,6 +59,8 @@ impl<U: UserData> Routes<U> {
         config
             .service(web::resource("/health").route(web::route().guard(get_or_head()).to(health::health)))
             .service(web::resource("/ready").route(web::route().guard(get_or_head()).to(ready)))
+            .service(web::resource("/api/server/overview").route(web::route().guard(get_or_head()).to(overview)))
+            .service(web::resource("/api/server/config").route(web::route().guard(get_or_head()).to(settings)))
             .service(web::resource("/metrics").route(web::route().guard(get_or_head()).to(metrics)))
             .service(
                 web::resource("/auth/token")

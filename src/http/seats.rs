@@ -75,6 +75,11 @@ impl<K: Eq + Hash + Clone> Shares<K> {
 }
 
 impl<K> Shares<K> {
+    /// How many keys have a place.
+    pub fn keys(&self) -> usize {
+        self.taken().len()
+    }
+
     fn taken(&self) -> MutexGuard<'_, HashMap<K, usize>> {
         // Nothing that holds the lock can leave a count half changed.
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)

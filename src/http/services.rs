@@ -12,6 +12,7 @@ use arc_swap::{ArcSwap, Guard};
 use tokio::runtime::Handle;
 use zeroize::Zeroizing;
 
+use super::health::Readiness;
 use super::porch::Porch;
 use super::{Problem, Seats, Shares};
 use crate::auth::host::{BaseUrl, OwnNames};
@@ -19,11 +20,12 @@ use crate::auth::origin::OriginPolicy;
 use crate::auth::peer::{ClientAddress, TrustedProxies};
 use crate::auth::throttle::{LoginThrottle, Verdict};
 use crate::auth::token::Tokens;
-use crate::config::Config;
+use crate::config::{Config, Origins};
 use crate::groups::{Fanouts, Hubs};
 use crate::hooks::HookCalls;
 use crate::ids::{HubName, UserId};
 use crate::metrics::{Limit, Metrics};
+use crate::monitor::Monitor;
 use crate::outbound::{LinkSettings, OutboundLimits};
 use crate::protocol::json::ParseOptions;
 use crate::session::{InboundRates, SessionSettings};
@@ -66,6 +68,8 @@ pub struct Services<U: UserData> {
     pub seats: Arc<Seats>,
     /// Places for the connections of each user.
     pub user_shares: Arc<Shares<UserId>>,
+    /// The same of those who watch the server: they are nobody whom they watch.
+    pub watcher_shares: Arc<Shares<UserId>>,
     /// Places for the connections of each address.
     pub address_shares: Arc<Shares<IpAddr>>,
     /// Where connections wait that are no WebSockets.
@@ -76,6 +80,12 @@ pub struct Services<U: UserData> {
     pub draining: AtomicBool,
     /// Where what happens is counted.
     pub metrics: Metrics,
+    /// What is known of the server's last minutes, and who looks at it.
+    pub monitor: Arc<Monitor>,
+    /// Whether the store was reachable a moment ago.
+    pub readiness: Readiness,
+    /// Where the keys of the configuration come from.
+    pub config_origins: ArcSwap<Origins>,
 }
 
 impl<U: UserData> Services<U> {
@@ -229,23 +239,23 @@ impl<U: UserData> Services<U> {
         !record.demo || self.config().auth.allow_demo_users || client.is_direct_loopback()
     }
 
-    /// How the links of a worker are bounded.
-    pub fn link_settings(&self) -> Rc<LinkSettings> {
+    /// How the links of a worker are bounded, and where is counted what happens on them.
+    pub fn link_settings(&self, metrics: &Metrics) -> Rc<LinkSettings> {
         let config = self.config();
         let limits = &config.limits;
         Rc::new(LinkSettings {
             limits: OutboundLimits { bytes: limits.outbound_bytes, messages: limits.outbound_messages },
             write_timeout: limits.write_timeout,
             requests_in_flight: u32::try_from(limits.requests_in_flight).unwrap_or(u32::MAX),
-            metrics: self.metrics.clone(),
+            metrics: metrics.clone(),
         })
     }
 
     /// What the sessions of a worker share, in hubs with masks and in hubs without.
-    pub fn session_settings(&self, masks: bool) -> Rc<SessionSettings<U>> {
+    pub fn session_settings(&self, masks: bool) -> SessionSettings<U> {
         let config = self.config();
         let limits = &config.limits;
-        Rc::new(SessionSettings {
+        SessionSettings {
             parse: ParseOptions { masks, max_json_depth: limits.json_depth },
             decoder: DecoderLimits {
                 max_frame_bytes: limits.max_frame_bytes,
@@ -258,7 +268,12 @@ impl<U: UserData> Services<U> {
             },
             hooks: self.hooks.clone(),
             metrics: self.metrics.clone(),
-        })
+        }
+    }
+
+    /// What the sessions of those share who watch the server: no hook hears them, and they count nowhere.
+    pub fn watching_settings(&self) -> SessionSettings<U> {
+        SessionSettings { hooks: None, metrics: self.monitor.aside().clone(), ..self.session_settings(true) }
     }
 
     /// The hub that a path leads to, or `None` where it leads elsewhere.

@@ -25,7 +25,9 @@ use tokio::time::timeout;
 use super::admission::{Admission, Handshake, accept_key, admit};
 use super::problem::PROBLEM_JSON;
 use super::{Problem, Seat, Services};
+use crate::auth::Credential;
 use crate::error::Disconnect;
+use crate::groups::watch::Happening;
 use crate::groups::{LocalFanout, Outboxes};
 use crate::metrics::Limit;
 use crate::outbound::{Link, LinkSettings, Scratch};
@@ -72,6 +74,8 @@ pub struct Worker<U: UserData> {
     link_settings: Rc<LinkSettings>,
     with_masks: Rc<SessionSettings<U>>,
     without_masks: Rc<SessionSettings<U>>,
+    /// The same for those who watch the server.
+    watching: (Rc<LinkSettings>, Rc<SessionSettings<U>>),
 }
 
 impl<U: UserData> Worker<U> {
@@ -80,24 +84,29 @@ impl<U: UserData> Worker<U> {
         Worker {
             fanout: services.fanouts.local(),
             outboxes: Outboxes::default(),
-            link_settings: services.link_settings(),
-            with_masks: services.session_settings(true),
-            without_masks: services.session_settings(false),
+            link_settings: services.link_settings(&services.metrics),
+            with_masks: Rc::new(services.session_settings(true)),
+            without_masks: Rc::new(services.session_settings(false)),
+            watching: (services.link_settings(services.monitor.aside()), Rc::new(services.watching_settings())),
             services,
         }
     }
 
     /// What a session and its fan-out will share of a connection that was let in.
     pub fn link<T: Transport>(&self, admission: &Admission<U>, io: T) -> Rc<Link> {
-        Rc::new(Link::new(io, self.link_settings.clone(), admission.slow_consumers))
+        let settings = if admission.looking.is_some() { &self.watching.0 } else { &self.link_settings };
+        Rc::new(Link::new(io, settings.clone(), admission.slow_consumers))
     }
 
     /// Starts the session of a connection that was let in; `early` is what came together with the handshake.
     pub fn launch(&self, admission: Admission<U>, seat: Seat, link: Rc<Link>, early: Vec<u8>) {
-        let Admission { connection, permissions, groups, lease, subprotocol, raw, masks, expires_in, shares, .. } =
-            admission;
-        let settings = if masks { self.with_masks.clone() } else { self.without_masks.clone() };
-        let seat = Box::new((seat, shares));
+        let Admission { connection, permissions, groups, lease, subprotocol, raw, expires_in, .. } = admission;
+        let settings = match (&admission.looking, admission.masks) {
+            (Some(_), _) => self.watching.1.clone(),
+            (None, true) => self.with_masks.clone(),
+            (None, false) => self.without_masks.clone(),
+        };
+        let seat = Box::new((seat, admission.shares, admission.looking));
         let outbox = self.outboxes.to(lease.hub());
         let admitted =
             Admitted { connection, permissions, groups, lease, outbox, subprotocol, raw, settings, expires_in, seat };
@@ -119,8 +128,21 @@ impl<U: UserData> Worker<U> {
             self.services.metrics.handshakes_refused.increment(1);
             let status = problem.status.as_u16();
             log::debug!(status, reason:% = problem; "a WebSocket handshake was refused");
+            self.services.monitor.watcher().see(|| self.refusal(handshake, problem));
         }
         decided
+    }
+
+    /// A refused handshake as it is told to those who watch.
+    fn refusal(&self, handshake: Handshake<'_>, problem: &Problem) -> Happening {
+        let hub = self.services.hub_of_path(handshake.path, handshake.query).ok().flatten();
+        let login = match Credential::of_request(handshake.headers, None) {
+            Ok(Credential::Basic(basic)) => Some(basic.login),
+            // What a token says that was refused is not known to be so.
+            _ => None,
+        };
+        let client = self.services.client(handshake.peer, handshake.tls, handshake.headers);
+        Happening::refused(hub, login, problem.detail.clone(), client.address())
     }
 
     async fn decide_in_time(&self, handshake: Handshake<'_>) -> Result<(Admission<U>, Seat), Problem> {

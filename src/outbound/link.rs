@@ -146,6 +146,9 @@ impl Link {
             }
             pushed => pushed,
         };
+        if self.blocked.get() {
+            self.settings.metrics.queue_peak.see(self.queue.borrow().bytes() as u64);
+        }
         match pushed {
             Ok(()) if first => Pushed::First,
             Ok(()) => Pushed::Behind,
@@ -191,19 +194,24 @@ impl Link {
             }
             if delivered.bytes == bytes.len() {
                 delivered.frames = batch.len(run);
-                return delivered;
+                return self.counted(delivered);
             }
         }
         self.queue_rest(run, batch, &mut delivered, scratch);
         self.flush(scratch);
-        delivered
+        self.counted(delivered)
     }
 
     /// Queues a run without writing it, because more follows.
     pub fn hold(self: &Rc<Self>, run: Run, batch: &Batch, scratch: &mut Scratch) -> Delivered {
         let mut delivered = Delivered::default();
         self.queue_rest(run, batch, &mut delivered, scratch);
-        delivered
+        self.counted(delivered)
+    }
+
+    /// What of it counts among what the connections of the worker get: nothing where nobody is shown it.
+    fn counted(&self, delivered: Delivered) -> Delivered {
+        if self.settings.metrics.is_shown() { delivered } else { Delivered::default() }
     }
 
     /// Queues what of a run is not written.
@@ -238,6 +246,7 @@ impl Link {
             Written::All => {}
             Written::Blocked => {
                 self.blocked.set(true);
+                self.settings.metrics.queue_peak.see(self.queue.borrow().bytes() as u64);
                 actix_rt::spawn(self.clone().drain());
             }
             Written::Broken => self.broken(),

@@ -38,8 +38,8 @@ impl<U: UserData> Farewell<U> {
             DisconnectKind::Lost => End::Lost,
             _ => End::Final,
         };
-        self.metrics.connections.decrement(1.0);
-        self.metrics.connections_closed.increment(1);
+        self.metrics.connections.decrement(1);
+        self.metrics.closed(reason.kind());
         FromSession::Disconnect(Disconnect { connection: self.connection, end, reason })
     }
 }

@@ -100,7 +100,7 @@ impl<U: UserData> Session<U> {
         let fanout = fanout.addr().clone();
         let connect = Connect { connection: connection.clone(), permissions, groups, place, fanout };
         outbox.say(FromSession::Connect(connect));
-        settings.metrics.connections.increment(1.0);
+        settings.metrics.connections.increment(1);
         settings.metrics.connections_opened.increment(1);
 
         let decoder = Decoder::new(settings.decoder);

@@ -71,6 +71,15 @@ pub struct StoredUser {
     pub password_hash: PasswordHash,
 }
 
+/// How many connections a store has to its database.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PoolState {
+    /// Those that a call uses now.
+    pub in_use: u32,
+    /// Those that wait for one.
+    pub idle: u32,
+}
+
 /// A place where users are kept.
 ///
 /// What every store promises:
@@ -123,6 +132,11 @@ pub trait UserStore: Send + Sync {
 
     /// What and where the store is, for the log. Has no password in it.
     fn describe(&self) -> String;
+
+    /// How many connections to its database there are, for `/metrics`; `None` where it keeps none.
+    fn pool(&self) -> Option<PoolState> {
+        None
+    }
 
     /// Whether opening made an embedded database that was not there before: only such a store gets the demo users.
     fn is_new(&self) -> bool {

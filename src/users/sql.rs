@@ -12,7 +12,7 @@ use sqlx::migrate::MigrateError;
 use crate::auth::permissions::HubRole;
 use crate::ids::UserId;
 use crate::users::record::parse_group;
-use crate::users::{HubAccess, PasswordHash, StoreError, StoreFuture, StoredUser, UserRecord, UserStore};
+use crate::users::{HubAccess, PasswordHash, PoolState, StoreError, StoreFuture, StoredUser, UserRecord, UserStore};
 
 /// How long to wait for a free connection, a lock, or the connection being made.
 pub(super) const WAIT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -194,6 +194,17 @@ impl UserStore for SqlStore {
 
     fn describe(&self) -> String {
         self.description.clone()
+    }
+
+    fn pool(&self) -> Option<PoolState> {
+        let (open, idle) = match &self.pool {
+            #[cfg(feature = "sqlite")]
+            Pool::Sqlite(pool) => (pool.size(), pool.num_idle()),
+            #[cfg(feature = "postgres")]
+            Pool::Postgres(pool) => (pool.size(), pool.num_idle()),
+        };
+        let idle = u32::try_from(idle).unwrap_or(u32::MAX).min(open);
+        Some(PoolState { in_use: open - idle, idle })
     }
 
     fn is_new(&self) -> bool {

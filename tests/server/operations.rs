@@ -69,44 +69,6 @@ async fn health_ready_and_metrics_answer() {
 }
 
 #[tokio::test]
-async fn metrics_are_in_the_prometheus_text_format() {
-    let server = Setup::new().start().await;
-    let body = server.http("GET", "/metrics", &[], "").await.body;
-    let mut typed = Vec::new();
-    let is_name = |name: &str| {
-        !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b':')
-    };
-    for line in body.lines().filter(|line| !line.is_empty()) {
-        if let Some(comment) = line.strip_prefix("# ") {
-            let (kind, rest) = comment.split_once(' ').unwrap();
-            let (name, text) = rest.split_once(' ').unwrap();
-            assert!(is_name(name) && !text.is_empty(), "{line}");
-            match kind {
-                "HELP" => {}
-                "TYPE" if ["counter", "gauge"].contains(&text) => typed.push(name.to_owned()),
-                _ => panic!("{line}"),
-            }
-            continue;
-        }
-        // A sample without labels, but for the limits: nothing is counted by user or by group.
-        let (name, value) = line.split_once(' ').unwrap();
-        let name = match name.split_once('{') {
-            Some((name, label)) => {
-                let limit = label.strip_prefix("limit=\"").and_then(|label| label.strip_suffix("\"}"));
-                assert!(name == "folkmoot_limits_reached_total" && limit.is_some_and(is_name), "{line}");
-                name
-            }
-            None => name,
-        };
-        assert!(is_name(name) && value.parse::<f64>().is_ok(), "{line}");
-        assert!(typed.iter().any(|typed| typed == name), "{name} has no TYPE before it");
-    }
-    for name in ["folkmoot_connections", "folkmoot_slow_consumers_total", "folkmoot_announcements_dropped_total"] {
-        assert!(typed.iter().any(|typed| typed == name), "{name}");
-    }
-}
-
-#[tokio::test]
 async fn behind_a_proxy_only_those_with_the_role_see_what_operators_see() {
     let setup = Setup::new().user_with_roles("guest", &[]).user_with_roles("watcher", &["folkmoot.admin.read"]);
     let server = setup.start().await;

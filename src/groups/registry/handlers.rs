@@ -5,15 +5,16 @@ use std::sync::Arc;
 
 use actix::{ActorContext, AsyncContext, Context, Handler, MessageResult};
 
-use super::GroupRegistry;
+use super::{GroupRegistry, Listener};
 use crate::event::{Authority, Disconnected, Event};
 use crate::groups::deliver::{Deliver, Publication};
-use crate::groups::inner::{Announce, EndStoreUser, IsDuplicate, Retire, StoreUsers};
+use crate::groups::inner::{Announce, EndStoreUser, IsDuplicate, ListenAsOwn, Probe, Retire, StoreUsers, Watch};
 use crate::groups::membership::{Entry, Gone, Place};
 use crate::groups::messages::{
     Broadcast, BroadcastTo, Close, Connect, Count, Counted, Disconnect, Groups, GroupsPage, Join, Leave, Listen,
     Members, MembersPage, Reached, Refusal, Send,
 };
+use crate::groups::watch::Happening;
 use crate::ids::{GroupName, Target, UserId};
 use crate::protocol::Data;
 use crate::user::UserData;
@@ -33,6 +34,9 @@ impl<U: UserData> Handler<Connect<U>> for GroupRegistry<U> {
         self.workers[worker] = Some(fanout);
         let id = connection.id;
         self.membership.connect(Entry::new(connection.clone(), permissions, place));
+        if let Some(watcher) = &self.watcher {
+            watcher.see(|| Happening::connected(&connection));
+        }
 
         // First all memberships, then the greeting that names them, then what they cause.
         let mut changes = Vec::new();
@@ -226,7 +230,31 @@ impl<U: UserData> Handler<Listen<U>> for GroupRegistry<U> {
     type Result = ();
 
     fn handle(&mut self, listen: Listen<U>, _: &mut Self::Context) {
-        self.listeners.push(listen.0);
+        self.listeners.push(Listener { recipient: listen.0, is_own: false });
+    }
+}
+
+impl<U: UserData> Handler<ListenAsOwn<U>> for GroupRegistry<U> {
+    type Result = ();
+
+    fn handle(&mut self, listen: ListenAsOwn<U>, _: &mut Self::Context) {
+        self.listeners.push(Listener { recipient: listen.0, is_own: true });
+    }
+}
+
+impl<U: UserData> Handler<Watch> for GroupRegistry<U> {
+    type Result = ();
+
+    fn handle(&mut self, watch: Watch, _: &mut Self::Context) {
+        self.watcher = Some(watch.0);
+    }
+}
+
+impl<U: UserData> Handler<Probe> for GroupRegistry<U> {
+    type Result = ();
+
+    fn handle(&mut self, probe: Probe, _: &mut Self::Context) {
+        self.metrics.registry_lag.observe(probe.waited());
     }
 }
 
@@ -243,7 +271,7 @@ impl<U: UserData> GroupRegistry<U> {
     /// Ends a hub that has retired, once the last connection is out of it: of its groups it may leave only some at a time.
     fn end_if_empty(&mut self, ctx: &mut Context<Self>) {
         if self.retired && self.membership.connection_count() == 0 {
-            self.metrics.groups.decrement(self.membership.group_count() as f64);
+            self.metrics.groups.decrement(self.membership.group_count() as u64);
             ctx.stop();
         }
     }
