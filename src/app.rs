@@ -3,10 +3,12 @@
 
 mod descriptors;
 mod drain;
+mod internal;
 mod listen;
 #[cfg(feature = "mount")]
 mod mount;
 mod revision;
+mod tls;
 
 use std::fmt;
 use std::io;
@@ -24,9 +26,11 @@ use arc_swap::ArcSwap;
 use tokio::runtime::Handle;
 
 use self::descriptors::Budget;
-use self::listen::{Listen, default_app, listen_with, listener};
+use self::listen::{Listen, Listener, default_app, listen_with, listener};
 #[cfg(feature = "mount")]
 pub use self::mount::Mount;
+pub use self::tls::CertificateError;
+use self::tls::{Certificates, Handshakes};
 use crate::auth::access_keys::{AccessKeyError, AccessKeys};
 use crate::auth::host::{BaseUrl, HostError};
 use crate::auth::origin::OriginPolicy;
@@ -42,9 +46,10 @@ use crate::hooks::announcements::Announcer;
 use crate::hooks::{AnyHooks, HookCalls, HookRunner, HookSettings, HookThreads, Hooks};
 use crate::http::health::Readiness;
 use crate::http::porch::Porch;
-use crate::http::{Routes, Seats, Services, Shares};
+use crate::http::services::InternalListener;
+use crate::http::{Entrance, Routes, Seats, Services, Shares};
 use crate::ids::{HubName, UserId};
-use crate::metrics::Metrics;
+use crate::metrics::{Limit, Metrics};
 use crate::monitor::{self, Monitor, Surroundings};
 use crate::user::{User, UserData};
 use crate::users::{self, DemoUser, StoreError, UserStore, Verifier, VerifierOptions};
@@ -56,13 +61,21 @@ pub enum StartError {
     #[error("the configuration is not valid: {0}")]
     Config(#[from] ConfigErrors),
     /// The address cannot be listened on.
-    #[error("cannot listen on {address}: {}", explain(.error))]
+    #[error("{setting}: cannot listen on {address}: {}", explain(setting, .error))]
     Bind {
+        /// The section of the configuration that it comes from.
+        setting: &'static str,
         /// The address.
         address: SocketAddr,
         /// What the system says.
         error: io::Error,
     },
+    /// The certificate cannot be used.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
+    /// TLS itself cannot be used.
+    #[error("TLS cannot be used: {0}")]
+    Tls(#[from] rustls::Error),
     /// The user store cannot be opened.
     #[error("the user store cannot be opened: {0}")]
     Store(#[from] StoreError),
@@ -80,13 +93,13 @@ pub enum StartError {
     Threads(#[from] io::Error),
 }
 
-fn explain(error: &io::Error) -> String {
+fn explain(setting: &str, error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::AddrInUse => {
-            "another program uses this port; stop it, or choose another with --set server.port=…".to_owned()
+            format!("another program uses this port; stop it, or choose another with --set {setting}.port=…")
         }
         io::ErrorKind::PermissionDenied => "this port needs more rights; choose one above 1023".to_owned(),
-        io::ErrorKind::AddrNotAvailable => "this machine has no such address; see server.bind".to_owned(),
+        io::ErrorKind::AddrNotAvailable => format!("this machine has no such address; see {setting}.bind"),
         _ => error.to_string(),
     }
 }
@@ -231,26 +244,40 @@ impl<U: UserData> Server<U> {
     pub async fn start(mut self) -> Result<Running<U>, StartError> {
         let listen = self.listen.take().unwrap_or_else(|| default_app(self.routes.clone()));
         let address = self.config.server.address();
-        let socket = listener(address, self.config.heartbeat.tcp_user_timeout)
-            .map_err(|error| StartError::Bind { address, error })?;
+        let socket = listener(address, self.config.heartbeat.tcp_user_timeout).map_err(|error| StartError::Bind {
+            setting: "server",
+            address,
+            error,
+        })?;
         let address = socket.local_addr()?;
+        let inside = internal::bind(&self.config)?;
+        let certificates = Certificates::of_config(&self.config.server.tls)?;
         let workers = match self.config.server.workers {
             0 => cores(),
             workers => workers,
         };
         let budget = self.provide_descriptors(workers);
-        let (services, hook_threads) = self.build(address, &budget).await?;
-        let last_sight = socket.try_clone()?;
+        let inside_app = default_app(self.routes.of(Entrance::Internal));
+        let addresses = Addresses { main: address, internal: inside.as_ref().map(|(_, listener)| *listener) };
+        let (services, hook_threads) = self.build(addresses, &budget).await?;
+        let mut listeners = vec![socket.try_clone()?];
         let requests = (budget.requests / workers).clamp(1, MOST_REQUESTS);
         let builder = actix_server::Server::build()
             .workers(workers)
             .max_concurrent_connections(requests)
             .disable_signals()
             .shutdown_timeout(1);
-        let server = listen(builder, socket, services.clone())?.run();
+        let tls = certificates.as_ref().map(|certificates| handshakes(certificates, &services)).transpose()?;
+        let mut builder = listen(builder, Listener { socket, entrance: Entrance::Main, tls }, services.clone())?;
+        if let Some((socket, _)) = inside {
+            listeners.push(socket.try_clone()?);
+            let listener = Listener { socket, entrance: Entrance::Internal, tls: None };
+            builder = inside_app(builder, listener, services.clone())?;
+        }
+        let server = builder.run();
         let handle = server.handle();
         actix_rt::spawn(server);
-        Ok(Running { services, address, handle: Some(handle), listener: Some(last_sight), hook_threads })
+        Ok(Running { services, address, handle: Some(handle), listeners, certificates, hook_threads })
     }
 
     /// Has the process open as many files as the server needs, as far as it may.
@@ -258,8 +285,8 @@ impl<U: UserData> Server<U> {
         descriptors::provide(&self.config, workers, self.hooks.is_some())
     }
 
-    /// Builds everything but the listener; `address` is where requests will come in.
-    async fn build(self, address: SocketAddr, budget: &Budget) -> Result<(Arc<Services<U>>, HookThreads), StartError> {
+    /// Builds everything but the listeners; `addresses` are where requests will come in.
+    async fn build(self, addresses: Addresses, budget: &Budget) -> Result<(Arc<Services<U>>, HookThreads), StartError> {
         let Server { config, hooks, users, map_user, routes, listen: _, origins: config_origins } = self;
         config.validate_for::<U>()?;
         let metrics = Metrics::new();
@@ -273,7 +300,10 @@ impl<U: UserData> Server<U> {
         };
         let public_urls = config.server.public_urls.iter().map(|url| BaseUrl::parse(url.as_str()));
         let public_urls = public_urls.collect::<Result<Vec<_>, HostError>>()?;
-        let origins = OriginPolicy::new(&config.server.origins, &public_urls, address.ip().is_loopback())?;
+        let origins_on =
+            |address: SocketAddr| OriginPolicy::new(&config.server.origins, &public_urls, address.ip().is_loopback());
+        let origins = origins_on(addresses.main)?;
+        let internal_origins = origins_on(addresses.internal.map_or(addresses.main, |listener| listener.address))?;
         let proxies: Vec<String> = config.server.trusted_proxies.iter().map(ToString::to_string).collect();
 
         let limits = &config.limits;
@@ -297,6 +327,8 @@ impl<U: UserData> Server<U> {
         let services = Services {
             public_urls,
             origins,
+            internal_origins,
+            internal: addresses.internal,
             proxies: TrustedProxies::parse(&proxies)?,
             tokens,
             throttle: LoginThrottle::new(throttle_limits(&config.auth.failures)),
@@ -319,7 +351,7 @@ impl<U: UserData> Server<U> {
             user_shares: Shares::new(limits.connections_per_user),
             watcher_shares: Shares::new(limits.connections_per_user),
             address_shares: Shares::new(limits.connections_per_address),
-            porch: Porch::new(budget.porch(limits.http_connections), metrics.clone()),
+            porch: Porch::new(budget.porch(limits.http_connections), Limit::HttpConnections, metrics.clone()),
             handshakes: Seats::new(limits.pending_handshakes),
             draining: AtomicBool::new(false),
             metrics,
@@ -336,12 +368,29 @@ impl<U: UserData> Server<U> {
     }
 }
 
+/// Where a server listens.
+struct Addresses {
+    main: SocketAddr,
+    internal: Option<InternalListener>,
+}
+
+/// How the connections of a server begin under TLS.
+fn handshakes<U: UserData>(
+    certificates: &Arc<Certificates>,
+    services: &Services<U>,
+) -> Result<Handshakes, rustls::Error> {
+    let (config, metrics) = (services.config(), &services.metrics);
+    let pending = Porch::new(config.limits.pending_handshakes, Limit::PendingHandshakes, metrics.clone());
+    Ok(Handshakes::new(certificates.acceptor()?, pending, config.limits.handshake_timeout, metrics.clone()))
+}
+
 /// A server that runs.
 pub struct Running<U: UserData = User> {
     services: Arc<Services<U>>,
     address: SocketAddr,
     handle: Option<ServerHandle>,
-    listener: Option<TcpListener>,
+    listeners: Vec<TcpListener>,
+    certificates: Option<Arc<Certificates>>,
     hook_threads: HookThreads,
 }
 
@@ -349,6 +398,25 @@ impl<U: UserData> Running<U> {
     /// Where the server listens; with port 0 in the configuration, the port that the system chose.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where the listener for operators is (`server.internal`), if there is one.
+    pub fn internal_address(&self) -> Option<SocketAddr> {
+        self.services.internal.map(|listener| listener.address)
+    }
+
+    /// Whether clients speak TLS to the server.
+    pub fn is_under_tls(&self) -> bool {
+        self.certificates.is_some()
+    }
+
+    /// Reads the certificate and its key again. Connections that come later are shown what is in the files now; those
+    /// that are open stay. Tells whether the certificate is another; without TLS it never is.
+    ///
+    /// # Errors
+    /// [`CertificateError`] for files that cannot be used; the certificate so far goes on then.
+    pub fn reload_certificate(&self) -> Result<bool, CertificateError> {
+        self.certificates.as_ref().map_or(Ok(false), |certificates| certificates.reload())
     }
 
     /// What the start has to tell about the user store, without its password.
@@ -391,8 +459,8 @@ impl<U: UserData> Running<U> {
     /// Ends the server: no new connections, those that are open are closed with 1001 one after another over half of
     /// `shutdown.timeout`, and whatever is left is cut when it has passed.
     pub async fn stop(mut self) {
-        if let (Some(handle), Some(listener)) = (self.handle.take(), self.listener.take()) {
-            drain::refuse_new(&self.services, Some((&handle, &listener))).await;
+        if let Some(handle) = self.handle.take() {
+            drain::refuse_new(&self.services, Some((&handle, &self.listeners))).await;
             drain::send_away(&self.services).await;
             handle.stop(false).await;
         }

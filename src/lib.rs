@@ -159,7 +159,7 @@ pub mod users;
 
 #[cfg(feature = "mount")]
 pub use app::Mount;
-pub use app::{Running, Server, StartError};
+pub use app::{CertificateError, Running, Server, StartError};
 pub use auth::permissions::{HubRole, Permissions, Role, RoleError};
 pub use error::{Disconnect, DisconnectKind, ErrorCode, LeaveReason};
 pub use event::{Authority, Connection, Disconnected, Event, Joined, Left};

@@ -112,6 +112,7 @@ metrics! {
     gauge database_in_use "folkmoot_database_connections_in_use" "Connections to the user store's database that somebody uses."
     gauge database_idle "folkmoot_database_connections_idle" "Connections to the user store's database that nobody uses."
     gauge start_time "process_start_time_seconds" "When the server started, in seconds since 1970."
+    counter tls_handshake_failures "folkmoot_tls_handshake_failures_total" "TLS handshakes that failed, took too long or were given up for others."
     counter hook_failures "folkmoot_hook_failures_total" "Hook calls that panicked, were late or were not made because the queue was full."
 }
 

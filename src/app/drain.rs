@@ -19,17 +19,19 @@ const ACCEPT_PATIENCE: Duration = Duration::from_millis(50);
 /// How often it is looked whether the last connection is gone.
 const LOOK: Duration = Duration::from_millis(5);
 
-/// Closes the listener, and has everything that asks whether this server is ready told that it is not.
-pub async fn refuse_new<U: UserData>(services: &Services<U>, listener: Option<(&ServerHandle, &TcpListener)>) {
+/// Closes the listeners, and has everything that asks whether this server is ready told that it is not.
+pub async fn refuse_new<U: UserData>(services: &Services<U>, listeners: Option<(&ServerHandle, &[TcpListener])>) {
     services.draining.store(true, Ordering::Release);
-    let Some((handle, socket)) = listener else { return };
+    let Some((handle, sockets)) = listeners else { return };
     handle.pause().await;
     // That told the accepting thread, but did not wait for it; it would complain about what comes next.
     sleep(ACCEPT_PATIENCE).await;
     // actix-server keeps a paused socket listening; connections would wait in it for an answer that never comes. Where a
     // system does not allow this on a listening socket, they do, until the process ends.
-    if let Err(error) = SockRef::from(socket).shutdown(std::net::Shutdown::Both) {
-        log::debug!(error:%; "the listener could not be closed early");
+    for socket in sockets {
+        if let Err(error) = SockRef::from(socket).shutdown(std::net::Shutdown::Both) {
+            log::debug!(error:%; "a listener could not be closed early");
+        }
     }
 }
 

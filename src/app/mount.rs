@@ -8,7 +8,7 @@ use actix_web::dev::Extensions;
 use actix_web::web::ServiceConfig;
 use socket2::SockRef;
 
-use super::{Server, StartError, drain};
+use super::{Addresses, Server, StartError, drain};
 use crate::groups::{EnterError, Lease};
 use crate::hooks::HookThreads;
 use crate::http::{Routes, Services, mounted};
@@ -23,13 +23,15 @@ impl<U: UserData> Server<U> {
     /// An `App` given to [`Server::app`] is not used. `server.bind` is not bound, but should say where your server
     /// listens: while it is a loopback address, which is the default, requests whose `Host` is neither `localhost` nor
     /// one of `server.public_urls` are refused, so that no web page reaches the server by a name of its own.
+    /// `server.tls` and `server.internal` are not looked at: listeners are your `HttpServer`'s.
     ///
     /// # Errors
     /// [`StartError`], in a sentence for the operator.
     pub async fn mount(self) -> Result<Mount<U>, StartError> {
-        let (address, routes) = (self.config.server.address(), self.routes.clone());
+        let routes = self.routes.clone();
+        let addresses = Addresses { main: self.config.server.address(), internal: None };
         let budget = self.provide_descriptors(super::cores());
-        let (services, hook_threads) = self.build(address, &budget).await?;
+        let (services, hook_threads) = self.build(addresses, &budget).await?;
         Ok(Mount { services, routes, hook_threads })
     }
 }

@@ -57,7 +57,9 @@ impl Target {
         match url.scheme() {
             "ws" | "http" => {}
             "wss" | "https" => {
-                return Err(wrong("TLS is a proxy's work; measure the server behind it, at ws://HOST:PORT/ws"));
+                return Err(wrong(
+                    "the generator speaks no TLS, which would cost it more than the server; measure a server without it",
+                ));
             }
             _ => return Err(wrong("it has to begin with ws:// or http://")),
         }

@@ -26,6 +26,7 @@ use std::process::ExitCode;
 
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
+use crate::app::StartError;
 use crate::config::{Config, ConfigErrors, Loaded};
 
 /// Status for a wrong configuration: `EX_CONFIG` of sysexits.h, which service managers can be told not to retry.
@@ -168,8 +169,13 @@ impl From<io::Error> for Failure {
 
 impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Self {
+        // What only the start can see of a configuration, the files that it names, is as wrong as what is seen before.
+        let status = match error.downcast_ref() {
+            Some(StartError::Config(_) | StartError::Certificate(_)) => EXIT_CONFIG,
+            _ => EXIT_FAILURE,
+        };
         // With its causes, in one line.
-        Failure { status: EXIT_FAILURE, message: format!("{error:#}") }
+        Failure { status, message: format!("{error:#}") }
     }
 }
 

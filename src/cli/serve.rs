@@ -15,9 +15,15 @@ pub(super) fn run(loaded: Loaded) -> anyhow::Result<()> {
     let Loaded { config, origins, .. } = loaded;
     actix_rt::System::new().block_on(async {
         let mut signals = Signals::new().context("the signals of the system cannot be listened to")?;
+        let mut hang_up = signal(SignalKind::hangup()).context("the signals of the system cannot be listened to")?;
         let running = Server::new(config.clone()).origins(origins).start().await?;
         greet(&config, &running, &running.demo_users().await);
-        let name = signals.next().await;
+        let name = loop {
+            tokio::select! {
+                name = signals.next() => break name,
+                _ = hang_up.recv() => reload_certificate(&running),
+            }
+        };
         log::info!(signal = name; "the server is going away; a second signal ends it at once");
         tokio::select! {
             () = running.stop() => {}
@@ -29,6 +35,15 @@ pub(super) fn run(loaded: Loaded) -> anyhow::Result<()> {
         log::info!("the server has ended");
         Ok(())
     })
+}
+
+/// Those who renew a certificate say so by SIGHUP.
+fn reload_certificate(running: &Running) {
+    match running.reload_certificate() {
+        Ok(true) => log::info!("the certificate has been exchanged"),
+        Ok(false) => log::info!("the certificate is the same as before"),
+        Err(error) => log::error!(error:%; "the new certificate cannot be used; the old one goes on"),
+    }
 }
 
 struct Signals {
@@ -60,8 +75,16 @@ fn write_greeting(out: &mut impl Write, config: &Config, running: &Running, demo
     let address = reachable(running.address());
     let hub = &config.hubs.default;
     writeln!(out, "folkmoot {} is ready", env!("CARGO_PKG_VERSION"))?;
-    writeln!(out, "  WebSocket  ws://{address}/ws  (hub {hub}; others at ws://{address}/client/hubs/{{hub}})")?;
-    writeln!(out, "  Health     http://{address}/health  http://{address}/ready  http://{address}/metrics")?;
+    let (ws, http) = if running.is_under_tls() { ("wss", "https") } else { ("ws", "http") };
+    writeln!(out, "  WebSocket  {ws}://{address}/ws  (hub {hub}; others at {ws}://{address}/client/hubs/{{hub}})")?;
+    let internal = running.internal_address().map(|internal| format!("http://{}", reachable(internal)));
+    let outside = format!("{http}://{address}");
+    let inside = internal.as_ref().filter(|_| config.server.internal.exclusive).unwrap_or(&outside);
+    writeln!(out, "  Health     {outside}/health  {outside}/ready  {inside}/metrics")?;
+    if let Some(internal) = &internal {
+        let only = if config.server.internal.exclusive { ", which are there alone" } else { "" };
+        writeln!(out, "  Internal   {internal}  (/metrics, /admin, /api{only})")?;
+    }
     if let Some(store) = running.store() {
         writeln!(out, "  Users      {store}")?;
     }

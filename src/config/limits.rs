@@ -92,11 +92,13 @@ pub struct LimitsConfig {
     /// Default `15s`, as long as probes and scrapers leave between two; `FOLKMOOT__LIMITS__HTTP_KEEP_ALIVE`.
     #[serde(with = "duration")]
     pub http_keep_alive: Duration,
-    /// Upgrade requests under way: not yet authenticated or not yet registered; the next is answered 503.
+    /// Upgrade requests under way: not yet authenticated or not yet registered; the next is answered 503. Under
+    /// TLS also as many handshakes of TLS, of which the one that has taken longest is closed for the next.
     ///
     /// Default 1024; `FOLKMOOT__LIMITS__PENDING_HANDSHAKES`.
     pub pending_handshakes: usize,
-    /// How long an upgrade request may take, from its head to the `connected` message, and how long the form of a login.
+    /// How long an upgrade request may take, from its head to the `connected` message, and how long the form of a login or
+    /// a TLS handshake.
     ///
     /// Default `10s`: longer than the store and the hooks are given. `FOLKMOOT__LIMITS__HANDSHAKE_TIMEOUT`.
     #[serde(with = "duration")]

@@ -45,7 +45,7 @@ pub use self::log::LogConfig;
 pub use self::overlay::Origins;
 pub use self::pages::{PagesConfig, ServePage};
 pub use self::secret::{AccessKey, AccessKeyError, DatabaseUrl, DatabaseUrlError};
-pub use self::server::ServerConfig;
+pub use self::server::{InternalConfig, ServerConfig, TlsConfig};
 pub use self::shutdown::ShutdownConfig;
 #[cfg(feature = "cli")]
 pub(crate) use self::units::parse_duration;

@@ -57,8 +57,9 @@ pub(super) fn nearest(section: &[String], unknown: &str) -> Option<String> {
     let similar = siblings.map(|key| (strsim::normalized_damerau_levenshtein(key, unknown), key));
     let best = similar.max_by(|a, b| a.0.total_cmp(&b.0)).filter(|(likeness, _)| *likeness >= 0.6);
     best.map(|(_, key)| key.clone()).or_else(|| {
-        let last = |key: &str| key.rsplit('.').next() == Some(unknown);
-        keys().into_iter().find(|key| last(key))
+        let last = |key: &String| key.rsplit('.').next() == Some(unknown);
+        // The one that lies least deep: `server.port` is meant more often than that of its internal listener.
+        keys().into_iter().filter(last).min_by_key(|key| key.matches('.').count())
     })
 }
 

@@ -1,5 +1,6 @@
 //! Rules that a type alone cannot hold: no zero where zero stops the server, and values that must fit together.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use url::Url;
@@ -131,6 +132,19 @@ impl Config {
         for url in &self.server.origins {
             check.that(url.path() == "/", "server.origins", || format!("'{url}': an origin has no path"));
         }
+        let (tls, internal) = (&self.server.tls, &self.server.internal);
+        check.that(tls.cert.is_none() || tls.key.is_some(), "server.tls.key", || {
+            "server.tls.cert needs the file with its private key".to_owned()
+        });
+        check.that(tls.key.is_none() || tls.cert.is_some(), "server.tls.cert", || {
+            "server.tls.key needs the file with its certificate".to_owned()
+        });
+        // Port 0 is another one each time.
+        let same_port = internal.port == Some(self.server.port) && self.server.port != 0;
+        let same_bind = [self.server.bind, internal.bind].iter().any(IpAddr::is_unspecified);
+        check.that(!same_port || !(same_bind || self.server.bind == internal.bind), "server.internal.port", || {
+            "must be another port than server.port".to_owned()
+        });
     }
 
     fn check_users<U: UserData>(&self, check: &mut Check) {

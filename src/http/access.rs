@@ -10,7 +10,7 @@ use std::time::SystemTime;
 use actix_web::HttpRequest;
 use actix_web::http::Method;
 
-use super::{Problem, Services};
+use super::{Entrance, Problem, Services};
 use crate::auth::Credential;
 use crate::auth::origin::CredentialKind;
 use crate::auth::peer::ClientAddress;
@@ -56,8 +56,9 @@ pub fn may_use_api(user: &UserRecord) -> bool {
 /// of another site; 503 while the store does not answer.
 pub async fn check<U: UserData>(services: &Arc<Services<U>>, request: &HttpRequest) -> Result<Access, Problem> {
     let client = services.client_of(request);
-    services.origins.check_host(request.headers())?;
-    services.origins.check_origin(request.headers(), &client, CredentialKind::Ambient)?;
+    let origins = services.origins_of(Entrance::of(request));
+    origins.check_host(request.headers())?;
+    origins.check_origin(request.headers(), &client, CredentialKind::Ambient)?;
     let wrong = |problem: Problem| {
         services.metrics.auth_failures.increment(1);
         problem.with_bearer_challenge()
@@ -93,14 +94,15 @@ pub async fn check<U: UserData>(services: &Arc<Services<U>>, request: &HttpReque
     }
 }
 
-/// Like [`check`], but who asks on this machine itself needs no token: `/metrics` and the details of `/ready`.
+/// Like [`check`], but who asks on this machine itself, or on the internal listener, needs no token: `/metrics` and the details of `/ready`.
 ///
 /// # Errors
 /// As for [`check`].
 pub async fn check_read<U: UserData>(services: &Arc<Services<U>>, request: &HttpRequest) -> Result<(), Problem> {
     // Nor does a page whose name was made to mean this machine (DNS rebinding).
-    services.origins.check_host(request.headers())?;
-    if is_local(&services.client_of(request)) {
+    let entrance = Entrance::of(request);
+    services.origins_of(entrance).check_host(request.headers())?;
+    if entrance == Entrance::Internal || is_local(&services.client_of(request)) {
         return Ok(());
     }
     check(services, request).await.map(|_| ())

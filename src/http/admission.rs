@@ -13,7 +13,7 @@ use actix_http::header::{self, HeaderMap};
 use actix_http::ws;
 use actix_web::http::{Method, StatusCode, Version};
 
-use super::{Problem, Services, Share};
+use super::{Entrance, Problem, Services, Share};
 use crate::auth::Credential;
 use crate::auth::basic::BasicCredentials;
 use crate::auth::host::HostPort;
@@ -51,6 +51,8 @@ pub struct Handshake<'a> {
     pub peer: Option<SocketAddr>,
     /// Whether the socket is under TLS.
     pub tls: bool,
+    /// Which listener it came in by.
+    pub entrance: Entrance,
 }
 
 /// A connection that may begin.
@@ -102,6 +104,7 @@ pub async fn admit<U: UserData>(
     let hub = services
         .hub_of_path(handshake.path, handshake.query)?
         .ok_or_else(|| Problem::not_found("There is no WebSocket here; try /ws or /client/hubs/{hub}."))?;
+    check_entrance(services, handshake.entrance, &hub)?;
     check_handshake(handshake)?;
     if services.is_draining() {
         return Err(Problem::unavailable("The server is going away; try another node, or again later."));
@@ -109,7 +112,7 @@ pub async fn admit<U: UserData>(
     let config = services.live.load_full();
     let config = config.hubs.hub(&hub);
     let client = services.client(handshake.peer, handshake.tls, handshake.headers);
-    services.origins.check_host(handshake.headers)?;
+    services.origins_of(handshake.entrance).check_host(handshake.headers)?;
     let of_address = share_of_address(services, &client)?;
     let raw = raw_mode(handshake.query, config)?;
 
@@ -160,6 +163,17 @@ pub async fn admit<U: UserData>(
         shares: (of_user, of_address),
         looking,
     })
+}
+
+/// The hubs of the dashboard are where the dashboard is, and clients are not where operators are.
+fn check_entrance<U: UserData>(services: &Services<U>, entrance: Entrance, hub: &HubName) -> Result<(), Problem> {
+    match (entrance, hub.is_reserved()) {
+        (Entrance::Internal, false) => Err(Problem::not_found("This is the internal listener; clients use the other.")),
+        (Entrance::Main, true) if services.keeps_inside() => {
+            Err(Problem::not_found("This hub is on the internal listener (server.internal)."))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Before anything is verified: what an address has too much of must not cost us a password's hash.
@@ -304,7 +318,7 @@ async fn identify<U: UserData>(
         Credential::Token(_) => CredentialKind::Explicit,
         Credential::Basic(_) | Credential::Anonymous => CredentialKind::Ambient,
     };
-    services.origins.check_origin(handshake.headers, client, kind)?;
+    services.origins_of(handshake.entrance).check_origin(handshake.headers, client, kind)?;
     match credential {
         Credential::Token(token) => of_token(services, &token, hub, config, client).await,
         Credential::Basic(basic) => of_basic(services, basic, hub, config, client).await,

@@ -16,7 +16,7 @@ use tokio::time::timeout;
 use self::asked::{Asked, By, For};
 use super::access::may_use_api;
 use super::admission::{LoggedIn, log_in};
-use super::{Problem, Services};
+use super::{Entrance, Problem, Services};
 use crate::auth::Credential;
 use crate::auth::audience::{client_url, of_api};
 use crate::auth::basic::BasicCredentials;
@@ -43,8 +43,8 @@ pub(super) async fn token<U: UserData>(
         return Err(Problem::unavailable("The server is going away; try another node, or again later."));
     }
     let client = services.client_of(&request);
-    services.origins.check_host(request.headers())?;
-    services.origins.check_origin(request.headers(), &client, CredentialKind::Ambient)?;
+    services.origins_of(Entrance::of(&request)).check_host(request.headers())?;
+    services.origins_of(Entrance::of(&request)).check_origin(request.headers(), &client, CredentialKind::Ambient)?;
     let credential = Credential::of_request(request.headers(), None).inspect_err(|_| {
         services.metrics.auth_failures.increment(1);
     })?;

@@ -3,6 +3,7 @@
 pub mod access;
 pub mod admission;
 mod api;
+mod entrance;
 pub mod health;
 mod login;
 mod metrics;
@@ -16,7 +17,7 @@ mod seats;
 pub mod services;
 pub mod upgrade;
 
-pub use pages::Entrance;
+pub use entrance::Entrance;
 pub use problem::Problem;
 pub use routes::Routes;
 pub use seats::{Seat, Seats, Share, Shares};

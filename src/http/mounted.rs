@@ -9,7 +9,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use super::admission::Handshake;
 use super::routes::WEB_SOCKET_PATHS;
 use super::upgrade::Worker;
-use super::{Problem, Services};
+use super::{Entrance, Problem, Services};
 use crate::transport::body;
 use crate::user::UserData;
 
@@ -43,6 +43,7 @@ async fn connect<U: UserData>(
         headers: request.headers(),
         peer: request.peer_addr(),
         tls: request.app_config().secure(),
+        entrance: Entrance::Main,
     };
     let (admission, seat) = worker.decide(handshake).await?;
     let accepted = body::accept(request, payload, admission.echo.as_deref());

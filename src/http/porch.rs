@@ -19,6 +19,7 @@ use crate::metrics::{Limit, Metrics};
 #[derive(Debug)]
 pub struct Porch {
     most: usize,
+    limit: Limit,
     metrics: Metrics,
     waiting: Mutex<Waiting>,
 }
@@ -38,9 +39,9 @@ pub struct Guest {
 }
 
 impl Porch {
-    /// An empty porch with room for so many, at least one.
-    pub fn new(most: usize, metrics: Metrics) -> Arc<Self> {
-        Arc::new(Porch { most: most.max(1), metrics, waiting: Mutex::default() })
+    /// An empty porch with room for so many, at least one; `limit` is what is counted when it is full.
+    pub fn new(most: usize, limit: Limit, metrics: Metrics) -> Arc<Self> {
+        Arc::new(Porch { most: most.max(1), limit, metrics, waiting: Mutex::default() })
     }
 
     /// Lets a connection in, and the one that came first out where it is full.
@@ -50,7 +51,7 @@ impl Porch {
         if waiting.guests.len() >= self.most
             && let Some((_, first)) = waiting.guests.pop_first()
         {
-            self.metrics.reached(Limit::HttpConnections);
+            self.metrics.reached(self.limit);
             // It may be leaving by itself at this moment.
             let _ = first.send(());
         }
@@ -90,7 +91,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_first_goes_when_another_comes_and_the_others_stay() {
-        let porch = Porch::new(2, Metrics::new());
+        let porch = Porch::new(2, Limit::HttpConnections, Metrics::new());
         let (first, second) = (porch.enter(), porch.enter());
         let third = porch.enter();
         assert_eq!(first.serve(pending::<()>()).await, None);
@@ -103,7 +104,7 @@ mod tests {
 
     #[test]
     fn who_leaves_is_forgotten() {
-        let porch = Porch::new(10, Metrics::new());
+        let porch = Porch::new(10, Limit::HttpConnections, Metrics::new());
         for _ in 0..100 {
             drop(porch.enter());
         }

@@ -16,30 +16,48 @@ use crate::user::UserData;
 /// Where WebSockets are. Handshakes do not come by these routes on the server's own listener.
 pub(super) const WEB_SOCKET_PATHS: [&str; 4] = ["/ws", "/client", "/client/", "/client/hubs/{hub}"];
 
+/// What is on the internal listener alone where `server.internal.exclusive` says so.
+const FOR_OPERATORS: [&str; 3] = ["/metrics", "/admin", "/api"];
+
 /// The routes `/health`, `/ready`, `/metrics` and `/auth/token`; cheap to clone, to be configured into any `App`.
 ///
 /// They answer 503 until the server that gave them out has started.
-pub struct Routes<U: UserData>(Arc<OnceLock<Arc<Services<U>>>>);
+pub struct Routes<U: UserData> {
+    services: Arc<OnceLock<Arc<Services<U>>>>,
+    entrance: Entrance,
+}
 
 impl<U: UserData> Routes<U> {
     /// Routes of a server that has not started yet.
     pub(crate) fn new() -> Self {
-        Routes(Arc::default())
+        Routes { services: Arc::default(), entrance: Entrance::Main }
     }
 
     /// Has the routes answer for a server that has started.
     pub(crate) fn start(&self, services: Arc<Services<U>>) {
         // Set once, by the one server that made them.
-        let _ = self.0.set(services);
+        let _ = self.services.set(services);
+    }
+
+    /// The same routes for another listener.
+    pub(crate) fn of(&self, entrance: Entrance) -> Self {
+        Routes { entrance, ..self.clone() }
     }
 
     /// The services of the server, once it has started.
     pub(crate) fn services(&self) -> Option<Arc<Services<U>>> {
-        self.0.get().cloned()
+        self.services.get().cloned()
     }
 
     /// Adds the routes to an `App` or a scope.
     pub fn configure(&self, config: &mut ServiceConfig) {
+        config.app_data(self.entrance);
+        // Whatever comes first answers, here with 404.
+        if self.entrance == Entrance::Main && self.services().is_some_and(|services| services.keeps_inside()) {
+            for path in FOR_OPERATORS {
+                config.service(web::scope(path));
+            }
+        }
         let routes = self.clone();
         let ready = move |request: HttpRequest| {
             routes.with(move |services| async move { Ok(health::ready(services, request).await) })
@@ -76,11 +94,7 @@ impl<U: UserData> Routes<U> {
     /// `/assets`. An `App` of your own has them only by this; they look for `/auth/token`, `/api` and the WebSocket beside
     /// them, so add them where [`configure`](Routes::configure) adds the rest.
     pub fn configure_pages(&self, config: &mut ServiceConfig) {
-        self.pages_of(Entrance::Main, config);
-    }
-
-    /// The pages of a listener.
-    pub(crate) fn pages_of(&self, entrance: Entrance, config: &mut ServiceConfig) {
+        let entrance = self.entrance;
         let routes = self.clone();
         let chat = move |request: HttpRequest| routes.with(move |services| pages::chat(services, request, entrance));
         let routes = self.clone();
@@ -115,6 +129,6 @@ async fn not_a_handshake() -> Result<HttpResponse, Problem> {
 
 impl<U: UserData> Clone for Routes<U> {
     fn clone(&self) -> Self {
-        Routes(self.0.clone())
+        Routes { services: self.services.clone(), entrance: self.entrance }
     }
 }

@@ -1,6 +1,6 @@
 //! What every worker needs to let connections in; made once by the composition root and shared.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 
 use super::health::Readiness;
 use super::porch::Porch;
-use super::{Problem, Seats, Shares};
+use super::{Entrance, Problem, Seats, Shares};
 use crate::auth::host::{BaseUrl, OwnNames};
 use crate::auth::origin::OriginPolicy;
 use crate::auth::peer::{ClientAddress, TrustedProxies};
@@ -36,6 +36,15 @@ use crate::users::{LoginError, StoreError, StoredUser, UserRecord, UserStore, Ve
 /// Makes the caller's user data out of what the store or a token tells.
 pub type MapUser<U> = Arc<dyn Fn(User) -> Option<U> + Send + Sync>;
 
+/// The second listener, `server.internal`.
+#[derive(Debug, Clone, Copy)]
+pub struct InternalListener {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Whether what operators ask is there alone.
+    pub exclusive: bool,
+}
+
 /// What every worker shares.
 pub struct Services<U: UserData> {
     /// The whole configuration; read it by [`config`](Services::config).
@@ -44,6 +53,10 @@ pub struct Services<U: UserData> {
     pub public_urls: Vec<BaseUrl>,
     /// Which pages may connect.
     pub origins: OriginPolicy,
+    /// The same on the internal listener, whose address may be another kind.
+    pub internal_origins: OriginPolicy,
+    /// The internal listener, where there is one.
+    pub internal: Option<InternalListener>,
     /// Whose forwarding headers are believed.
     pub proxies: TrustedProxies,
     /// Verifies and issues tokens.
@@ -105,13 +118,26 @@ impl<U: UserData> Services<U> {
         self.draining.load(Ordering::Acquire)
     }
 
-    /// The client at the other end of an ordinary request. Only a foreign listener may be under TLS.
+    /// Whether what operators ask is on the internal listener alone.
+    pub fn keeps_inside(&self) -> bool {
+        self.internal.is_some_and(|listener| listener.exclusive)
+    }
+
+    /// Which pages may send requests that come in there.
+    pub fn origins_of(&self, entrance: Entrance) -> &OriginPolicy {
+        match entrance {
+            Entrance::Main => &self.origins,
+            Entrance::Internal => &self.internal_origins,
+        }
+    }
+
+    /// The client at the other end of an ordinary request.
     pub fn client_of(&self, request: &HttpRequest) -> ClientAddress {
         self.client(request.peer_addr(), request.app_config().secure(), request.headers())
     }
 
     /// The client at the other end of a request, which came over TLS or not.
-    pub fn client(&self, peer: Option<std::net::SocketAddr>, tls: bool, headers: &HeaderMap) -> ClientAddress {
+    pub fn client(&self, peer: Option<SocketAddr>, tls: bool, headers: &HeaderMap) -> ClientAddress {
         // Without a peer address (a foreign listener may have none) nobody is taken for loopback.
         let peer = peer.map_or(IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
         ClientAddress::of_request(peer, tls, headers, &self.proxies)

@@ -24,7 +24,7 @@ use tokio::time::timeout;
 
 use super::admission::{Admission, Handshake, accept_key, admit};
 use super::problem::PROBLEM_JSON;
-use super::{Problem, Seat, Services};
+use super::{Entrance, Problem, Seat, Services};
 use crate::auth::Credential;
 use crate::error::Disconnect;
 use crate::groups::watch::Happening;
@@ -36,12 +36,16 @@ use crate::transport::Transport;
 use crate::user::UserData;
 
 /// Makes the upgrade service of each worker.
-pub struct UpgradeFactory<U: UserData>(Arc<Services<U>>);
+pub struct UpgradeFactory<U: UserData> {
+    services: Arc<Services<U>>,
+    entrance: Entrance,
+    tls: bool,
+}
 
 impl<U: UserData> UpgradeFactory<U> {
-    /// A factory over what all workers share.
-    pub fn new(services: Arc<Services<U>>) -> Self {
-        UpgradeFactory(services)
+    /// A factory over what all workers share, for a listener that is under TLS or not.
+    pub fn new(services: Arc<Services<U>>, entrance: Entrance, tls: bool) -> Self {
+        UpgradeFactory { services, entrance, tls }
     }
 }
 
@@ -62,7 +66,8 @@ impl<U: UserData, Io: Upgradable> ServiceFactory<Handed<Io>> for UpgradeFactory<
     type Future = Ready<Result<Upgrade<U>, ()>>;
 
     fn new_service(&self, (): ()) -> Self::Future {
-        ready(Ok(Upgrade(Rc::new(Worker::new(self.0.clone())))))
+        let worker = Rc::new(Worker::new(self.services.clone()));
+        ready(Ok(Upgrade { worker, entrance: self.entrance, tls: self.tls }))
     }
 }
 
@@ -163,8 +168,18 @@ impl<U: UserData> Worker<U> {
     }
 }
 
-/// The upgrade service of one worker.
-pub struct Upgrade<U: UserData>(Rc<Worker<U>>);
+/// The upgrade service of one worker and listener.
+pub struct Upgrade<U: UserData> {
+    worker: Rc<Worker<U>>,
+    entrance: Entrance,
+    tls: bool,
+}
+
+impl<U: UserData> Clone for Upgrade<U> {
+    fn clone(&self) -> Self {
+        Upgrade { worker: self.worker.clone(), ..*self }
+    }
+}
 
 impl<U: UserData, Io: Upgradable> Service<Handed<Io>> for Upgrade<U> {
     type Response = ();
@@ -174,47 +189,47 @@ impl<U: UserData, Io: Upgradable> Service<Handed<Io>> for Upgrade<U> {
     actix_service::always_ready!();
 
     fn call(&self, (request, framed): Handed<Io>) -> Self::Future {
-        let worker = self.0.clone();
-        Box::pin(async move { Ok(upgrade(&worker, request, framed).await?) })
+        let upgrade = self.clone();
+        Box::pin(async move { Ok(upgrade.run(request, framed).await?) })
     }
 }
 
-async fn upgrade<U: UserData, Io: Upgradable>(
-    worker: &Worker<U>,
-    request: Request,
-    mut framed: Framed<Io, Codec>,
-) -> io::Result<()> {
-    let head = request.head();
-    let handshake = Handshake {
-        method: &head.method,
-        version: head.version,
-        path: head.uri.path(),
-        query: head.uri.query(),
-        headers: &head.headers,
-        peer: head.peer_addr,
-        tls: false,
-    };
-    let decided = match head.method {
-        Method::CONNECT => Err(Problem::bad_request("This is not a proxy.")),
-        _ => worker.decide(handshake).await,
-    };
-    let (admission, seat) = match decided {
-        Ok(decided) => decided,
-        Err(problem) => return refuse(framed, &problem).await,
-    };
-    let mut response = Response::build(StatusCode::SWITCHING_PROTOCOLS);
-    response.upgrade("websocket").insert_header((header::SEC_WEBSOCKET_ACCEPT, accept_key(&head.headers)));
-    if let Some(echo) = &admission.echo {
-        response.insert_header((header::SEC_WEBSOCKET_PROTOCOL, echo.as_str()));
+impl<U: UserData> Upgrade<U> {
+    async fn run<Io: Upgradable>(&self, request: Request, mut framed: Framed<Io, Codec>) -> io::Result<()> {
+        let worker = &self.worker;
+        let head = request.head();
+        let handshake = Handshake {
+            method: &head.method,
+            version: head.version,
+            path: head.uri.path(),
+            query: head.uri.query(),
+            headers: &head.headers,
+            peer: head.peer_addr,
+            tls: self.tls,
+            entrance: self.entrance,
+        };
+        let decided = match head.method {
+            Method::CONNECT => Err(Problem::bad_request("This is not a proxy.")),
+            _ => worker.decide(handshake).await,
+        };
+        let (admission, seat) = match decided {
+            Ok(decided) => decided,
+            Err(problem) => return refuse(framed, &problem).await,
+        };
+        let mut response = Response::build(StatusCode::SWITCHING_PROTOCOLS);
+        response.upgrade("websocket").insert_header((header::SEC_WEBSOCKET_ACCEPT, accept_key(&head.headers)));
+        if let Some(echo) = &admission.echo {
+            response.insert_header((header::SEC_WEBSOCKET_PROTOCOL, echo.as_str()));
+        }
+        let response = response.finish().drop_body();
+        // Not sent yet: the registry knows the connection before its peer does, and the first frame goes out with it.
+        Pin::new(&mut framed).feed(Message::Item((response, BodySize::None))).await?;
+        let parts = framed.into_parts();
+        let link = worker.link(&admission, parts.io);
+        link.push(parts.write_buf.freeze().into(), &mut Scratch::default());
+        worker.launch(admission, seat, link, parts.read_buf.to_vec());
+        Ok(())
     }
-    let response = response.finish().drop_body();
-    // Not sent yet: the registry knows the connection before its peer does, and the first frame goes out with it.
-    Pin::new(&mut framed).feed(Message::Item((response, BodySize::None))).await?;
-    let parts = framed.into_parts();
-    let link = worker.link(&admission, parts.io);
-    link.push(parts.write_buf.freeze().into(), &mut Scratch::default());
-    worker.launch(admission, seat, link, parts.read_buf.to_vec());
-    Ok(())
 }
 
 async fn refuse<Io: Upgradable>(mut framed: Framed<Io, Codec>, problem: &Problem) -> io::Result<()> {

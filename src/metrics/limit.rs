@@ -22,7 +22,7 @@ pub enum Limit {
     ConnectionsPerAddress,
     /// Connections that are no WebSocket yet.
     HttpConnections,
-    /// Handshakes under way.
+    /// Handshakes under way, those of TLS too.
     PendingHandshakes,
     /// A handshake, or a login's form, that takes too long.
     HandshakeTimeout,

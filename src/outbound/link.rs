@@ -194,6 +194,7 @@ impl Link {
             }
             if delivered.bytes == bytes.len() {
                 delivered.frames = batch.len(run);
+                self.wait_where_held_back();
                 return self.counted(delivered);
             }
         }
@@ -243,14 +244,23 @@ impl Link {
             return;
         }
         match self.write(scratch).0 {
-            Written::All => {}
-            Written::Blocked => {
-                self.blocked.set(true);
-                self.settings.metrics.queue_peak.see(self.queue.borrow().bytes() as u64);
-                actix_rt::spawn(self.clone().drain());
-            }
+            Written::All => self.wait_where_held_back(),
+            Written::Blocked => self.wait(),
             Written::Broken => self.broken(),
         }
+    }
+
+    /// What the transport took and could not send goes out also when nothing follows it.
+    fn wait_where_held_back(self: &Rc<Self>) {
+        if self.io.borrow().holds_back() {
+            self.wait();
+        }
+    }
+
+    fn wait(self: &Rc<Self>) {
+        self.blocked.set(true);
+        self.settings.metrics.queue_peak.see(self.queue.borrow().bytes() as u64);
+        actix_rt::spawn(self.clone().drain());
     }
 
     /// Writes what the kernel takes, and tells how many bytes that were.
@@ -293,6 +303,7 @@ impl Link {
                 Ok(Err(_)) => (Written::Broken, 0),
             };
             match written {
+                Written::All if self.io.borrow().holds_back() => {}
                 Written::All => break,
                 Written::Broken => {
                     self.broken();
@@ -341,8 +352,9 @@ impl Link {
         let deadline = Instant::now() + patience;
         self.flush(&mut Scratch::default());
         let empty = std::future::poll_fn(|cx| {
-            if self.queue.borrow().is_empty() || !self.blocked.get() {
-                return Poll::Ready(self.queue.borrow().is_empty());
+            let all = self.queue.borrow().is_empty() && !self.io.borrow().holds_back();
+            if all || !self.blocked.get() {
+                return Poll::Ready(all);
             }
             self.gate.register(cx);
             Poll::Pending

@@ -12,6 +12,7 @@ pub mod decoder;
 pub mod encoder;
 pub mod opcode;
 pub mod socket;
+pub mod tls;
 
 /// The bytes of one connection after its WebSocket handshake.
 pub trait Transport: 'static {
@@ -24,9 +25,15 @@ pub trait Transport: 'static {
     /// Writes as much of `bytes` as is possible now, without waiting.
     ///
     /// # Errors
-    /// [`io::ErrorKind::WouldBlock`] when nothing can be taken now: then, and only then, `poll_writable` is waited for.
+    /// [`io::ErrorKind::WouldBlock`] when nothing can be taken now: then `poll_writable` is waited for.
     /// Anything else means that the connection is over.
     fn try_write(&mut self, bytes: &[u8]) -> io::Result<usize>;
+
+    /// Whether some of what `try_write` took is not on its way yet. Then `poll_writable` is waited for too: it sends that
+    /// first.
+    fn holds_back(&self) -> bool {
+        false
+    }
 
     /// Waits until `try_write` is worth another try. Spurious readiness is allowed.
     ///

@@ -2,6 +2,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "these tests watch a process from outside; there is no worker to block")]
 
+mod authority;
 mod bench;
 mod client;
 mod configuration;
@@ -10,5 +11,6 @@ mod process;
 mod secrets;
 mod shutdown;
 mod start;
+mod tls;
 mod token;
 mod users;

@@ -184,7 +184,10 @@ impl Program {
                 panic!("the program did not start:\n{}", printed.lock().unwrap());
             };
             greeting = greeting + &line + "\n";
-            if let Some((_, rest)) = line.split_once("ws://") {
+            // "ws://" or, under TLS, "wss://".
+            if line.contains("WebSocket")
+                && let Some((_, rest)) = line.split_once("://")
+            {
                 break rest.split('/').next().unwrap().parse().unwrap();
             }
         };

@@ -2,9 +2,9 @@
 
 use serde_json::json;
 
-use crate::support::{Setup, on_both_transports, text_to};
+use crate::support::{Setup, on_every_transport, text_to};
 
-on_both_transports! {
+on_every_transport! {
     joining_twice_and_leaving_twice_succeed_and_announce_nothing,
     nothing_of_a_group_comes_after_the_ack_of_leaving_it,
     with_the_last_member_the_group_is_gone,

@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::support::{Setup, on_both_transports, text_to};
+use crate::support::{Setup, on_every_transport, text_to};
 
-on_both_transports! {
+on_every_transport! {
     a_message_to_a_group_reaches_its_members_and_nobody_else,
     data_and_metadata_pass_through_byte_for_byte,
     with_no_echo_the_sender_does_not_hear_itself_but_its_other_connections_do,

@@ -6,9 +6,9 @@ use std::hash::{BuildHasher, RandomState};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
-use crate::support::{Client, Setup, TestServer, on_both_transports, text_to};
+use crate::support::{Client, Setup, TestServer, on_every_transport, text_to};
 
-on_both_transports! {
+on_every_transport! {
     every_connection_hears_what_the_model_says,
     under_concurrent_publishers_all_members_hear_one_order,
     connected_is_the_first_frame_however_busy_the_group_is,

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use crate::support::{Client, Setup, group, on_both_transports};
+use crate::support::{Client, Setup, group, on_every_transport};
 
-on_both_transports! {
+on_every_transport! {
     members_are_listed_to_members_with_public_fields_only,
     lists_come_in_pages,
     without_a_role_only_ones_own_groups_are_listed,

@@ -6,10 +6,15 @@
 mod client;
 mod http;
 mod started;
+mod stream;
 mod token;
 mod wire;
 
+#[path = "../program/authority.rs"]
+pub mod authority;
+
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::{Arc, LazyLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -21,9 +26,11 @@ use folkmoot::{GroupName, HubName, Server, User, UserData, UserId};
 use tempfile::TempDir;
 use tokio::sync::{mpsc, oneshot};
 
+pub use self::authority::Authority;
 pub use self::client::{Client, Handshake, SUBPROTOCOL, basic, text_to};
-pub use self::http::{Answer, http};
+pub use self::http::{Answer, http, http_over};
 pub use self::started::Started;
+pub use self::stream::Stream;
 use self::token::{ACCESS_KEY, Token};
 pub use self::wire::{Wire, client_frame, client_header, handshake as handshake_of};
 
@@ -49,12 +56,26 @@ macro_rules! on_both_transports {
 }
 pub(crate) use on_both_transports;
 
+/// The same, and under TLS.
+macro_rules! on_every_transport {
+    ($($behaviour:ident,)*) => {
+        $crate::support::on_both_transports! { $($behaviour,)* }
+
+        /// The server's own listener under TLS.
+        mod under_tls {
+            $(#[tokio::test] async fn $behaviour() { super::$behaviour($crate::support::Setup::new().under_tls()).await; })*
+        }
+    };
+}
+pub(crate) use on_every_transport;
+
 /// A server that is being put together: the demo's hub and users, without announcements.
 pub struct Setup {
     config: Config,
     records: Vec<(UserRecord, PasswordHash)>,
     folder: TempDir,
     mounted: bool,
+    authority: Option<Authority>,
 }
 
 impl Setup {
@@ -73,7 +94,7 @@ impl Setup {
         config.server.workers = 2;
         config.auth.access_keys = vec![ACCESS_KEY.parse().unwrap()];
         config.shutdown.timeout = Duration::from_secs(2);
-        let setup = Setup { config, records: Vec::new(), folder, mounted: false };
+        let setup = Setup { config, records: Vec::new(), folder, mounted: false, authority: None };
         setup.hub("chat", |hub| {
             hub.default_roles =
                 ["webpubsub.joinLeaveGroup", "webpubsub.sendToGroup"].map(|r| r.parse().unwrap()).into();
@@ -84,6 +105,14 @@ impl Setup {
     #[cfg(feature = "mount")]
     pub fn mounted(self) -> Self {
         Setup { mounted: true, ..self }
+    }
+
+    /// Has the server speak TLS, with a certificate of an authority that its clients trust.
+    pub fn under_tls(mut self) -> Self {
+        let authority = Authority::new();
+        let files = authority.issue_into(self.folder.path());
+        (self.config.server.tls.cert, self.config.server.tls.key) = (Some(files.cert), Some(files.key));
+        Setup { authority: Some(authority), ..self }
     }
 
     /// Changes the configuration.
@@ -133,7 +162,7 @@ impl Setup {
         self,
         build: impl FnOnce(Config) -> Server<U> + Send + 'static,
     ) -> TestServer<U> {
-        let Setup { config, records, folder, mounted } = self;
+        let Setup { config, records, folder, mounted, authority } = self;
         let database = config.database().expose().to_owned();
         // A store that is opened here first is not a new one to the server.
         if !records.is_empty() {
@@ -158,7 +187,7 @@ impl Setup {
         });
         let address = address.await.expect("the server did not start");
         let store = users::open(&database).await.unwrap();
-        TestServer { address, store, jobs: Some(jobs), thread: Some(thread), _folder: folder }
+        TestServer { address, store, authority, jobs: Some(jobs), thread: Some(thread), folder }
     }
 }
 
@@ -170,12 +199,19 @@ pub struct TestServer<U: UserData = User> {
     pub address: SocketAddr,
     /// Its users, opened a second time as another process would.
     pub store: Arc<dyn UserStore>,
+    /// Who signed its certificate, where it speaks TLS.
+    pub authority: Option<Authority>,
     jobs: Option<mpsc::UnboundedSender<Job<U>>>,
     thread: Option<JoinHandle<()>>,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl<U: UserData> TestServer<U> {
+    /// Its folder, where its certificate is.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// Asks the running server something, on its own thread.
     pub async fn run<T: Send + 'static>(&self, job: impl FnOnce(&Started<U>) -> T + Send + 'static) -> T {
         let (done, answer) = oneshot::channel();
@@ -205,7 +241,8 @@ impl<U: UserData> TestServer<U> {
 
     /// A handshake to be filled in, for the default hub.
     pub fn handshake(&self) -> Handshake {
-        Handshake::new(self.address)
+        let tls = self.authority.as_ref().map(|authority| authority.client_config());
+        Handshake::new(self.address, tls)
     }
 
     /// Connects a user of the demo by number, on the JSON subprotocol.
@@ -241,8 +278,23 @@ impl<U: UserData> TestServer<U> {
 
     /// Makes an ordinary request and reads the answer.
     pub async fn http(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
-        let host = self.address.to_string();
-        http(self.address, method, path, &[&[("Host", host.as_str())], headers].concat(), body).await
+        self.http_at(self.address, method, path, headers, body).await
+    }
+
+    /// The same at another of its addresses.
+    pub async fn http_at(
+        &self,
+        address: SocketAddr,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Answer {
+        let host = address.to_string();
+        let tls =
+            self.authority.as_ref().filter(|_| address == self.address).map(|authority| authority.client_config());
+        let stream = Stream::connect(address, tls).await;
+        http_over(stream, method, path, &[&[("Host", host.as_str())], headers].concat(), body).await
     }
 }
 

@@ -13,7 +13,7 @@ use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse, ResponseError};
 use rust_embed::{EmbeddedFile, RustEmbed};
 
-use super::{Problem, Services};
+use super::{Entrance, Problem, Services};
 use crate::auth::peer::ClientAddress;
 use crate::config::ServePage;
 use crate::user::UserData;
@@ -32,16 +32,6 @@ struct Admin;
 #[derive(RustEmbed)]
 #[folder = "src/http/pages/shared/"]
 struct Shared;
-
-/// Which listener a request came in by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Entrance {
-    /// The one that clients use.
-    Main,
-    #[allow(dead_code, reason = "comes with the internal listener")]
-    /// The one for operators (`server.internal`): the dashboard alone, also where `pages.admin` is `auto`.
-    Internal,
-}
 
 /// A part of the pages, each with a folder of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -129,7 +119,7 @@ fn is_on<U: UserData>(services: &Services<U>, entrance: Entrance, part: Part) ->
     let (bind, pages) = (config.server.bind, &config.pages);
     let chat = entrance == Entrance::Main && pages.chat.is_on(bind);
     let admin = match entrance {
-        Entrance::Main => pages.admin.is_on(bind),
+        Entrance::Main => pages.admin.is_on(bind) && !services.keeps_inside(),
         Entrance::Internal => pages.admin != ServePage::Never,
     };
     match part {
@@ -193,7 +183,7 @@ fn guarded<U: UserData>(
     request: &HttpRequest,
     answer: impl FnOnce() -> HttpResponse,
 ) -> HttpResponse {
-    let mut response = match services.origins.check_host(request.headers()) {
+    let mut response = match services.origins_of(Entrance::of(request)).check_host(request.headers()) {
         Ok(()) => answer(),
         Err(error) => Problem::from(error).error_response(),
     };

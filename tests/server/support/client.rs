@@ -2,11 +2,12 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use base64::prelude::{BASE64_STANDARD, Engine};
 use futures_util::{SinkExt, StreamExt};
+use rustls::ClientConfig;
 use serde_json::{Value, json};
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
@@ -14,7 +15,7 @@ use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{WebSocketStream, client_async};
 
-use super::DEADLINE;
+use super::{DEADLINE, Stream};
 
 /// The subprotocol of JSON clients.
 pub const SUBPROTOCOL: &str = "json.webpubsub.azure.v1";
@@ -28,6 +29,7 @@ pub fn basic(login: &str, password: &str) -> String {
 #[derive(Clone)]
 pub struct Handshake {
     address: SocketAddr,
+    tls: Option<Arc<ClientConfig>>,
     path: String,
     subprotocols: Vec<String>,
     headers: Vec<(String, String)>,
@@ -45,8 +47,13 @@ pub struct Refused {
 }
 
 impl Handshake {
-    pub(super) fn new(address: SocketAddr) -> Self {
-        Handshake { address, path: "/ws".into(), subprotocols: vec![SUBPROTOCOL.into()], headers: Vec::new() }
+    pub(super) fn new(address: SocketAddr, tls: Option<Arc<ClientConfig>>) -> Self {
+        Handshake { address, tls, path: "/ws".into(), subprotocols: vec![SUBPROTOCOL.into()], headers: Vec::new() }
+    }
+
+    /// At another of the server's addresses, in plain text.
+    pub fn at(self, address: SocketAddr) -> Self {
+        Handshake { address, tls: None, ..self }
     }
 
     /// Another path, with its query.
@@ -81,6 +88,12 @@ impl Handshake {
 
     /// Connects, and takes the greeting of a JSON client.
     pub async fn connect(self) -> Result<Client, Refused> {
+        let stream = Stream::connect(self.address, self.tls.clone()).await;
+        self.connect_over(stream).await
+    }
+
+    /// The same over a stream that is open.
+    pub async fn connect_over(self, stream: Stream) -> Result<Client, Refused> {
         let mut request = format!("ws://{}{}", self.address, self.path).into_client_request().unwrap();
         let headers = request.headers_mut();
         if !self.subprotocols.is_empty() {
@@ -89,8 +102,6 @@ impl Handshake {
         for (name, value) in &self.headers {
             headers.insert(name.parse::<HeaderName>().unwrap(), HeaderValue::from_str(value).unwrap());
         }
-        let stream = TcpStream::connect(self.address).await.unwrap();
-        stream.set_nodelay(true).unwrap();
         match timeout(DEADLINE, client_async(request, stream)).await.expect("no answer to the handshake") {
             Ok((socket, response)) => {
                 let subprotocol = response.headers().get("sec-websocket-protocol");
@@ -120,7 +131,7 @@ impl Handshake {
 
 /// A client that is connected.
 pub struct Client {
-    socket: WebSocketStream<TcpStream>,
+    socket: WebSocketStream<Stream>,
     /// What came before an ack that was waited for.
     stash: VecDeque<Value>,
     /// What a raw client heard before it was known to be connected.
@@ -133,7 +144,7 @@ pub struct Client {
 }
 
 impl Client {
-    async fn greeted(socket: WebSocketStream<TcpStream>, subprotocol: Option<String>) -> Self {
+    async fn greeted(socket: WebSocketStream<Stream>, subprotocol: Option<String>) -> Self {
         // Far from the ids that tests choose themselves.
         let (stash, early, next_ack_id) = (VecDeque::new(), VecDeque::new(), 1 << 32);
         let mut client = Client { socket, stash, early, next_ack_id, subprotocol, greeting: Value::Null };
@@ -344,7 +355,7 @@ impl Client {
 
     /// Cuts the connection without a close frame.
     pub fn abort(self) {
-        self.socket.get_ref().set_zero_linger().unwrap();
+        self.socket.get_ref().tcp().set_zero_linger().unwrap();
     }
 }
 

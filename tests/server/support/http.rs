@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -32,7 +32,7 @@ impl Answer {
     }
 
     /// Reads an answer until the server closes.
-    pub async fn read(stream: &mut TcpStream) -> Answer {
+    pub async fn read(stream: &mut (impl AsyncRead + Unpin)) -> Answer {
         let mut bytes = Vec::new();
         timeout(DEADLINE, stream.read_to_end(&mut bytes)).await.expect("the answer does not end").unwrap();
         Answer::parse(&String::from_utf8(bytes).unwrap())
@@ -48,6 +48,17 @@ impl Answer {
 
 /// Makes a request on a connection of its own and reads the answer.
 pub async fn http(address: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+    http_over(TcpStream::connect(address).await.unwrap(), method, path, headers, body).await
+}
+
+/// Makes a request on a connection that is open and reads the answer.
+pub async fn http_over(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> Answer {
     let mut request = format!("{method} {path} HTTP/1.1\r\nConnection: close\r\n");
     for (name, value) in headers {
         request += &format!("{name}: {value}\r\n");
@@ -57,12 +68,15 @@ pub async fn http(address: SocketAddr, method: &str, path: &str, headers: &[(&st
     }
     request += "\r\n";
     request += body;
-    send(address, request.as_bytes()).await
+    exchange(stream, request.as_bytes()).await
 }
 
 /// Sends bytes and reads the answer.
 pub async fn send(address: SocketAddr, bytes: &[u8]) -> Answer {
-    let mut stream = TcpStream::connect(address).await.unwrap();
+    exchange(TcpStream::connect(address).await.unwrap(), bytes).await
+}
+
+async fn exchange(mut stream: impl AsyncRead + AsyncWrite + Unpin, bytes: &[u8]) -> Answer {
     stream.write_all(bytes).await.unwrap();
     Answer::read(&mut stream).await
 }
