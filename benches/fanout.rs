@@ -82,6 +82,7 @@ fn worker(subprotocol: Subprotocol) -> (Slots, Publication) {
         mask: None,
         from: UserId::parse("user-2").ok(),
         except: None,
+        excluded: Vec::new(),
         content: Data::text("x".repeat(128)).into(),
         announcement: None,
         permit: None,

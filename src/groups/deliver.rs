@@ -36,6 +36,8 @@ pub struct Publication {
     pub from: Option<UserId>,
     /// Who does not get it.
     pub except: Option<Place>,
+    /// Others who do not get it.
+    pub excluded: Vec<Place>,
     /// What is sent.
     pub content: Content,
     /// The `announcement` property, which also makes it one that may be dropped.

@@ -15,8 +15,10 @@ use actix::{Actor, Addr, AsyncContext, Context, Handler, WrapFuture};
 
 use super::deliver::{Deliver, Publication};
 use super::fatal::exit_if_panicking;
+use super::operate::Load;
 use super::slots::Slots;
 use super::window::Permit;
+use crate::ids::ConnectionId;
 use crate::metrics::Metrics;
 use crate::outbound::Moment;
 
@@ -45,6 +47,11 @@ impl Fanout {
     /// Starts it on the current thread.
     pub fn launch(slots: Rc<RefCell<Slots>>) -> Addr<Fanout> {
         Fanout::new(slots).start()
+    }
+
+    /// What only this thread knows of a connection.
+    pub(super) fn load_of(&self, slot: u32, id: ConnectionId, now: Moment) -> Option<Load> {
+        self.slots.borrow().load_of(slot, id, now)
     }
 
     fn flush(&mut self) {

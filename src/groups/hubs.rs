@@ -75,6 +75,20 @@ impl<U: UserData> Hubs<U> {
         Ok(Lease { hub: entry.hub.clone(), hubs: self.clone() })
     }
 
+    /// A hub as others than its connections find it: open already, or declared. Nothing else is opened for them.
+    pub fn find(&self, name: &HubName) -> Option<Hub<U>> {
+        let mut open = self.lock();
+        if !open.contains_key(name) && self.is_declared(name) {
+            open.insert(name.clone(), Open { hub: (self.open_hub)(name), leases: 0 });
+        }
+        open.get(name).map(|open| open.hub.clone())
+    }
+
+    /// The hubs that the configuration declares.
+    pub fn declared(&self) -> &[HubName] {
+        &self.rules.declared
+    }
+
     /// The hubs that are open now.
     pub fn all(&self) -> Vec<Hub<U>> {
         self.lock().values().map(|open| open.hub.clone()).collect()

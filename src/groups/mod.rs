@@ -15,6 +15,7 @@ pub mod inner;
 mod local;
 mod membership;
 pub mod messages;
+pub mod operate;
 mod outbox;
 mod registry;
 mod requests;

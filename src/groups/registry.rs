@@ -184,14 +184,32 @@ impl<U: UserData> GroupRegistry<U> {
     }
 
     pub(super) fn broadcast_content(&mut self, target: &Target, content: Content, permit: Option<Permit>) -> Reached {
+        self.broadcast_except(target, content, permit, Vec::new())
+    }
+
+    pub(super) fn broadcast_except(
+        &mut self,
+        target: &Target,
+        content: Content,
+        permit: Option<Permit>,
+        excluded: Vec<Place>,
+    ) -> Reached {
         let Some(route) = self.membership.route(target, |_| true) else { return Reached { groups: 0 } };
         let reached = Reached { groups: route.groups };
         let mask = match target {
             Target::Mask(mask) => Some(mask.clone()),
             Target::Group(_) => None,
         };
-        let publication =
-            Publication { audiences: Vec::new(), mask, from: None, except: None, content, announcement: None, permit };
+        let publication = Publication {
+            audiences: Vec::new(),
+            mask,
+            from: None,
+            except: None,
+            excluded,
+            content,
+            announcement: None,
+            permit,
+        };
         self.publish(route, publication);
         reached
     }
@@ -206,12 +224,17 @@ impl<U: UserData> GroupRegistry<U> {
 
     fn send_content(&mut self, to: &Receiver, content: Content, permit: Option<Permit>) -> usize {
         let places = self.places_of(to);
+        self.send_to_places(&places, content, permit);
+        places.len()
+    }
+
+    pub(super) fn send_to_places(&mut self, places: &[Place], content: Content, permit: Option<Permit>) {
         let permit = permit.map(|mut permit| {
             permit.set_receivers(places.len());
             Arc::new(permit)
         });
         let mut by_worker: Vec<Vec<u32>> = vec![Vec::new(); self.workers.len()];
-        for place in &places {
+        for place in places {
             if let Some(slots) = by_worker.get_mut(place.worker as usize) {
                 slots.push(place.slot);
             }
@@ -220,7 +243,6 @@ impl<U: UserData> GroupRegistry<U> {
             let (content, permit) = (content.clone(), permit.clone());
             self.deliver(worker as u32, Deliver::Send { slots, content, permit });
         }
-        places.len()
     }
 
     fn places_of(&self, receiver: &Receiver) -> Vec<Place> {
@@ -245,9 +267,14 @@ impl<U: UserData> GroupRegistry<U> {
         }
     }
 
+    /// The fan-out of a worker.
+    pub(super) fn fanout(&self, worker: u32) -> Option<&Addr<Fanout>> {
+        self.workers.get(worker as usize)?.as_ref()
+    }
+
     /// Unbounded as a mailbox, bounded by the window (publishes) and by each connection's unanswered requests (the rest).
     pub(super) fn deliver(&self, worker: u32, deliver: Deliver) {
-        if let Some(Some(fanout)) = self.workers.get(worker as usize) {
+        if let Some(fanout) = self.fanout(worker) {
             fanout.do_send(deliver);
         }
     }
@@ -347,5 +374,10 @@ impl Refusal {
     /// The group does not exist: it has no member and is not declared.
     pub fn group_not_found(group: &str) -> Self {
         Refusal::new(ErrorCode::NotFound, format!("Group '{group}' does not exist."))
+    }
+
+    /// A mask that matches no group where it has to.
+    pub fn no_group_matches(mask: &str) -> Self {
+        Refusal::new(ErrorCode::NotFound, format!("No group matches '{mask}'."))
     }
 }

@@ -147,9 +147,7 @@ impl<U: UserData> GroupRegistry<U> {
         };
         let Some(route) = route else {
             return match mask {
-                Some(mask) if must_exist => {
-                    Err(Refusal::new(ErrorCode::NotFound, format!("No group matches '{}'.", mask.as_str())))
-                }
+                Some(mask) if must_exist => Err(Refusal::no_group_matches(mask.as_str())),
                 _ => Ok(()),
             };
         };
@@ -158,7 +156,16 @@ impl<U: UserData> GroupRegistry<U> {
         }
         let except = no_echo.then_some(place);
         let (permit, announcement) = (Some(permit), None);
-        let publication = Publication { audiences: Vec::new(), mask, from, except, content, announcement, permit };
+        let publication = Publication {
+            audiences: Vec::new(),
+            mask,
+            from,
+            except,
+            excluded: Vec::new(),
+            content,
+            announcement,
+            permit,
+        };
         self.publish(route, publication);
         Ok(())
     }

@@ -13,6 +13,7 @@ use super::deliver::{Answer, Publication};
 use super::heartbeat::Wheel;
 use super::membership::{Audience, Place};
 use super::messages::Content;
+use super::operate::Load;
 use crate::error::{Disconnect, DisconnectKind};
 use crate::ids::{ConnectionId, GroupName, UserId};
 use crate::metrics::Metrics;
@@ -214,6 +215,8 @@ impl Slots {
     pub fn publish(&mut self, publication: &Publication) {
         self.publishes += 1;
         let except = publication.except.filter(|place| place.worker == self.worker).map(|place| place.slot);
+        let mut excluded = places_on(self.worker, &publication.excluded);
+        excluded.sort_unstable();
         let (data, is_announcement) = (&publication.content.data, publication.announcement.is_some());
         let mut tail = None;
         let mut items = Items::default();
@@ -224,6 +227,9 @@ impl Slots {
             for slot in members {
                 let Some(member) = self.slots.get_mut(*slot as usize) else { continue };
                 if std::mem::replace(&mut member.last_seen, self.publishes) == self.publishes || except == Some(*slot) {
+                    continue;
+                }
+                if !excluded.is_empty() && excluded.binary_search(slot).is_ok() {
                     continue;
                 }
                 let encode = || {
@@ -353,6 +359,13 @@ impl Slots {
         None
     }
 
+    /// What waits for a connection, and for how long it was silent; `None` where it has left its slot.
+    pub fn load_of(&self, slot: u32, id: ConnectionId, now: Moment) -> Option<Load> {
+        let member = self.slots.get(slot as usize).filter(|member| member.id == id)?;
+        let (messages, bytes) = member.link.waiting();
+        Some(Load { messages, bytes, silent: now.since(member.link.heard()) })
+    }
+
     /// Queues a frame for one connection, behind what it gets of the publishes so far.
     fn push(&mut self, slot: u32, frame: impl Into<Frame>) {
         self.settle(slot);
@@ -369,6 +382,10 @@ impl Slots {
         let run = std::mem::take(&mut member.run);
         self.delivered += member.link.hold(run, &self.batch, &mut self.scratch);
     }
+}
+
+fn places_on(worker: u32, places: &[Place]) -> Vec<u32> {
+    places.iter().filter(|place| place.worker == worker).map(|place| place.slot).collect()
 }
 
 /// One message in a batch, as each subprotocol writes it, encoded when the first receiver needs it.

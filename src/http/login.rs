@@ -7,16 +7,16 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{self, CacheControl, CacheDirective};
+use actix_web::http::header::{CacheControl, CacheDirective};
 use actix_web::web::{Bytes, Payload};
-use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
+use actix_web::{HttpRequest, HttpResponse};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use self::asked::{Asked, By, For};
 use super::access::may_use_api;
 use super::admission::{LoggedIn, log_in};
-use super::{Entrance, Problem, Services};
+use super::{Entrance, Problem, Services, cors};
 use crate::auth::Credential;
 use crate::auth::audience::{client_url, of_api};
 use crate::auth::basic::BasicCredentials;
@@ -72,9 +72,10 @@ pub(super) async fn token<U: UserData>(
         answer["refreshToken"] = token.into();
         answer["refreshExpiresAt"] = expires_at.into();
     }
-    let mut response = HttpResponse::Ok();
-    allow_origin(&services, &request, &mut response);
-    Ok(response.insert_header(CacheControl(vec![CacheDirective::NoStore])).json(answer))
+    let no_store = CacheControl(vec![CacheDirective::NoStore]);
+    let mut response = HttpResponse::Ok().insert_header(no_store).json(answer);
+    cors::allow_origin(&services, &request, response.headers_mut());
+    Ok(response)
 }
 
 /// What a token opens.
@@ -185,29 +186,14 @@ fn seconds(time: SystemTime) -> u64 {
     time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
-/// Tells a browser that a page of `server.origins` may log in from there; all other origins get no such word.
+/// Tells a browser that a page of `server.origins` may log in from there.
 pub(super) async fn preflight<U: UserData>(
     services: Arc<Services<U>>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
-    let mut response = HttpResponse::NoContent();
-    if allow_origin(&services, &request, &mut response) {
-        response.insert_header((header::ACCESS_CONTROL_ALLOW_METHODS, "POST"));
-        response.insert_header((header::ACCESS_CONTROL_ALLOW_HEADERS, "authorization, content-type"));
-    }
-    Ok(response.finish())
-}
-
-fn allow_origin<U: UserData>(
-    services: &Services<U>,
-    request: &HttpRequest,
-    response: &mut HttpResponseBuilder,
-) -> bool {
-    let origin = request.headers().get(header::ORIGIN).filter(|origin| services.origins.allows_cors(origin));
-    let Some(origin) = origin else { return false };
-    response.insert_header((header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone()));
-    response.insert_header((header::VARY, "Origin"));
-    true
+    let mut response = HttpResponse::NoContent().finish();
+    cors::allow_methods(&services, &request, response.headers_mut(), "POST");
+    Ok(response)
 }
 
 /// The form, within the time that a handshake may take: a body that never ends is one more way to say nothing.

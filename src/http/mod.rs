@@ -3,6 +3,7 @@
 pub mod access;
 pub mod admission;
 mod api;
+mod cors;
 mod entrance;
 pub mod health;
 mod login;

@@ -9,8 +9,7 @@ use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use futures_util::future::Either;
 
-use super::api::server;
-use super::{Entrance, Problem, Services, health, login, metrics, pages};
+use super::{Entrance, Problem, Services, api, health, login, metrics, pages};
 use crate::user::UserData;
 
 /// Where WebSockets are. Handshakes do not come by these routes on the server's own listener.
@@ -19,7 +18,7 @@ pub(super) const WEB_SOCKET_PATHS: [&str; 4] = ["/ws", "/client", "/client/", "/
 /// What is on the internal listener alone where `server.internal.exclusive` says so.
 const FOR_OPERATORS: [&str; 3] = ["/metrics", "/admin", "/api"];
 
-/// The routes `/health`, `/ready`, `/metrics` and `/auth/token`; cheap to clone, to be configured into any `App`.
+/// The routes `/health`, `/ready`, `/metrics`, `/auth/token` and `/api`; cheap to clone, to be configured into any `App`.
 ///
 /// They answer 503 until the server that gave them out has started.
 pub struct Routes<U: UserData> {
@@ -65,26 +64,25 @@ impl<U: UserData> Routes<U> {
         let routes = self.clone();
         let metrics = move |request: HttpRequest| routes.with(move |services| metrics::metrics(services, request));
         let routes = self.clone();
-        let overview = move |request: HttpRequest| routes.with(move |services| server::overview(services, request));
-        let routes = self.clone();
-        let settings = move |request: HttpRequest| routes.with(move |services| server::config(services, request));
-        let routes = self.clone();
         let token = move |request: HttpRequest, body: web::Payload| {
             routes.with(move |services| login::token(services, request, body))
         };
         let routes = self.clone();
         let preflight = move |request: HttpRequest| routes.with(move |services| login::preflight(services, request));
+        let routes = self.clone();
+        let api = move |request: HttpRequest, tail: web::Path<String>, body: web::Payload| {
+            routes.with(move |services| api::answer(services, request, tail.into_inner(), body))
+        };
         config
             .service(web::resource("/health").route(web::route().guard(get_or_head()).to(health::health)))
             .service(web::resource("/ready").route(web::route().guard(get_or_head()).to(ready)))
-            .service(web::resource("/api/server/overview").route(web::route().guard(get_or_head()).to(overview)))
-            .service(web::resource("/api/server/config").route(web::route().guard(get_or_head()).to(settings)))
             .service(web::resource("/metrics").route(web::route().guard(get_or_head()).to(metrics)))
             .service(
                 web::resource("/auth/token")
                     .route(web::post().to(token))
                     .route(web::method(Method::OPTIONS).to(preflight)),
-            );
+            )
+            .service(web::resource("/api/{tail:.*}").to(api));
         for path in WEB_SOCKET_PATHS {
             config.service(web::resource(path).to(not_a_handshake));
         }

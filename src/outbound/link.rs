@@ -113,6 +113,12 @@ impl Link {
         self.heard.get()
     }
 
+    /// How many messages wait to be written, and how many bytes they are.
+    pub fn waiting(&self) -> (usize, usize) {
+        let queue = self.queue.borrow();
+        (queue.messages(), queue.bytes())
+    }
+
     /// Has the connection end, for the first reason that is given.
     pub fn end(&self, disconnect: Disconnect) {
         self.end.borrow_mut().get_or_insert(disconnect);

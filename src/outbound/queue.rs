@@ -112,6 +112,11 @@ impl Queue {
         self.frames.is_empty() && self.untold == 0
     }
 
+    /// Messages that wait, one that is half written included.
+    pub fn messages(&self) -> usize {
+        self.frames.len()
+    }
+
     /// Bytes that wait.
     pub fn bytes(&self) -> usize {
         self.bytes - self.written

@@ -5,6 +5,7 @@
 
 mod questions;
 mod route;
+mod scan;
 #[cfg(test)]
 mod tests;
 
@@ -24,7 +25,9 @@ use crate::mask::Mask;
 use crate::metrics::Limit;
 use crate::outbound::Rate;
 
+pub use self::questions::Page;
 pub use self::route::Route;
+pub use self::scan::{ConnectionFilter, GroupFilter, Named, Reach, Step};
 
 type Map<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
 
@@ -102,6 +105,8 @@ pub struct Entry<U> {
     pub acks: AckIds,
     /// What its masks have cost lately.
     pub scans: Rate,
+    /// When it began, in milliseconds since 1970.
+    pub connected_at: u64,
     /// Keys of its groups, in order.
     groups: Vec<u32>,
     /// Keys of the masks it listens to, in order.
@@ -119,6 +124,7 @@ impl<U> Entry<U> {
             place,
             acks: AckIds::default(),
             scans: Rate::default(),
+            connected_at: 0,
             groups: Vec::new(),
             masks: Vec::new(),
             ending: false,
@@ -212,6 +218,8 @@ pub struct Gone<U> {
 pub struct Membership<U> {
     limits: MembershipLimits,
     connections: Map<ConnectionId, Box<Entry<U>>>,
+    /// All of them in order, to be paged through.
+    order: BTreeSet<ConnectionId>,
     users: Map<UserId, Vec<ConnectionId>>,
     groups: Slab<Group>,
     index: GroupIndex,
@@ -225,6 +233,7 @@ impl<U> Membership<U> {
         let mut membership = Membership {
             limits,
             connections: Map::default(),
+            order: BTreeSet::new(),
             users: Map::default(),
             groups: Slab::new(),
             index: GroupIndex::default(),
@@ -244,6 +253,7 @@ impl<U> Membership<U> {
         if let Some(user_id) = &entry.connection.user_id {
             self.users.entry(user_id.clone()).or_default().push(id);
         }
+        self.order.insert(id);
         self.connections.insert(id, Box::new(entry));
     }
 
@@ -385,6 +395,7 @@ impl<U> Membership<U> {
     /// Removes a connection from everything; `None` when it is not here.
     pub fn disconnect(&mut self, id: ConnectionId) -> Option<Gone<U>> {
         let Entry { connection, place, groups, masks, .. } = *self.connections.remove(&id)?;
+        self.order.remove(&id);
         if let Some(user_id) = &connection.user_id
             && let Some(ids) = self.users.get_mut(user_id)
         {

@@ -14,6 +14,7 @@ use crate::groups::messages::{
     Broadcast, BroadcastTo, Close, Connect, Count, Counted, Disconnect, Groups, GroupsPage, Join, Leave, Listen,
     Members, MembersPage, Reached, Refusal, Send,
 };
+use crate::groups::operate::wall_clock;
 use crate::groups::watch::Happening;
 use crate::ids::{GroupName, Target, UserId};
 use crate::protocol::Data;
@@ -33,7 +34,9 @@ impl<U: UserData> Handler<Connect<U>> for GroupRegistry<U> {
         }
         self.workers[worker] = Some(fanout);
         let id = connection.id;
-        self.membership.connect(Entry::new(connection.clone(), permissions, place));
+        let mut entry = Entry::new(connection.clone(), permissions, place);
+        entry.connected_at = wall_clock();
+        self.membership.connect(entry);
         if let Some(watcher) = &self.watcher {
             watcher.see(|| Happening::connected(&connection));
         }
@@ -133,6 +136,7 @@ impl<U: UserData> Handler<Announce> for GroupRegistry<U> {
             mask: None,
             from: None,
             except: None,
+            excluded: Vec::new(),
             content: Data::text(announce.text).into(),
             announcement: Some(announce.announcement),
             permit: Some(announce.permit),

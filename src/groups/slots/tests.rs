@@ -185,6 +185,7 @@ impl Worker {
             mask: None,
             from: None,
             except: except_slot,
+            excluded: Vec::new(),
             content: Data::text(".".repeat(bytes) + &number.to_string()).into(),
             announcement,
             permit: None,

@@ -1,0 +1,75 @@
+//! Refusals of the HTTP API: the same as elsewhere, in the words of the Web PubSub REST API.
+
+use std::borrow::Cow;
+
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{HeaderName, HeaderValue};
+use serde_json::json;
+
+use crate::http::Problem;
+use crate::ids::NameError;
+
+/// The header that repeats the code, for answers without a body.
+pub(super) const ERROR_CODE: HeaderName = HeaderName::from_static("x-ms-error-code");
+
+/// Why the API did not do what it was asked.
+#[derive(Debug)]
+pub(crate) struct ApiError {
+    code: &'static str,
+    problem: Problem,
+}
+
+impl ApiError {
+    pub(crate) fn bad_request(detail: impl Into<Cow<'static, str>>) -> Self {
+        Problem::bad_request(detail).into()
+    }
+
+    pub(super) fn no_connection() -> Self {
+        let problem = Problem::not_found("There is no such connection.");
+        ApiError { code: "Error.Connection.NotExisted", problem }
+    }
+
+    pub(super) fn no_user() -> Self {
+        ApiError { code: "Error.User.NotExisted", problem: Problem::not_found("The user has no connection.") }
+    }
+
+    pub(super) fn no_group(detail: impl Into<Cow<'static, str>>) -> Self {
+        ApiError { code: "Error.Group.NotExisted", problem: Problem::not_found(detail) }
+    }
+
+    pub(super) fn response(self) -> HttpResponse {
+        let mut response = HttpResponse::build(self.problem.status);
+        for header in self.problem.headers() {
+            response.insert_header(header);
+        }
+        response.insert_header((ERROR_CODE, HeaderValue::from_static(self.code)));
+        response.json(json!({ "code": self.code, "message": self.problem.detail }))
+    }
+}
+
+impl From<Problem> for ApiError {
+    fn from(problem: Problem) -> Self {
+        let code = match problem.status {
+            StatusCode::BAD_REQUEST => "Error.BadRequest",
+            StatusCode::UNAUTHORIZED => "Error.Unauthorized",
+            StatusCode::FORBIDDEN => "Error.Forbidden",
+            StatusCode::NOT_FOUND => "Error.NotFound",
+            StatusCode::METHOD_NOT_ALLOWED => "Error.MethodNotAllowed",
+            StatusCode::REQUEST_TIMEOUT => "Error.RequestTimeout",
+            StatusCode::CONFLICT => "Error.Conflict",
+            StatusCode::PAYLOAD_TOO_LARGE => "Error.PayloadTooLarge",
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => "Error.UnsupportedMediaType",
+            StatusCode::TOO_MANY_REQUESTS => "Error.TooManyRequests",
+            StatusCode::SERVICE_UNAVAILABLE => "Error.ServiceUnavailable",
+            _ => "Error.InternalServerError",
+        };
+        ApiError { code, problem }
+    }
+}
+
+impl From<NameError> for ApiError {
+    fn from(error: NameError) -> Self {
+        ApiError::bad_request(error.to_string())
+    }
+}
