@@ -70,8 +70,10 @@ impl<U: UserData> Routes<U> {
         let routes = self.clone();
         let preflight = move |request: HttpRequest| routes.with(move |services| login::preflight(services, request));
         let routes = self.clone();
-        let api = move |request: HttpRequest, tail: web::Path<String>, body: web::Payload| {
-            routes.with(move |services| api::answer(services, request, tail.into_inner(), body))
+        let api = move |request: HttpRequest, body: web::Payload| {
+            // As it was matched: `web::Path` would decode the `/` of a group's name into one more separator.
+            let tail = request.match_info().query("tail").to_owned();
+            routes.with(move |services| api::answer(services, request, tail, body))
         };
         config
             .service(web::resource("/health").route(web::route().guard(get_or_head()).to(health::health)))
