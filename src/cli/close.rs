@@ -14,7 +14,8 @@ Examples:
   folkmoot close --user mark --reason 'See you tomorrow'
   folkmoot close --group 'sales/*' --kick
 
-A client may connect again; `folkmoot user disable LOGIN` keeps a user of the store out. Nobody there is no error.";
+A client may connect again; `folkmoot user disable LOGIN` keeps a user of the store out. A user or a group without
+connections is no error.";
 
 /// Close a connection, or those of a user or a group
 #[derive(Debug, Args)]
@@ -44,7 +45,12 @@ pub(super) fn run(args: &CloseArgs, config: &Config) -> Result<(), Failure> {
     let CloseArgs { connection, user, group, reason, kick, remote } = args;
     remote::run(remote, config, async |remote| {
         let (method, path) = match (connection, user, group) {
-            (Some(connection), ..) => (Method::DELETE, remote.hub().word("connections").name(connection)),
+            (Some(connection), ..) => {
+                let path = remote.hub().word("connections").name(connection);
+                // Closing what is not there succeeds, for the sake of those who try twice; a person may have mistyped.
+                remote.ask(Method::GET, path.clone(), None).await?;
+                (Method::DELETE, path)
+            }
             (_, Some(user), _) => (Method::POST, remote.hub().word("users").name(user).word(":closeConnections")),
             (.., group) => {
                 let group = group.as_deref().unwrap_or_default();

@@ -11,7 +11,7 @@ const EXAMPLES: &str = "\
 Examples:
   folkmoot connections
   folkmoot connections --user mark
-  folkmoot connections --group 'sales/*' --address 10.0.0.7
+  folkmoot connections --group sales/europe --address 10.0.0.7
   folkmoot connections --json | jq 'select(.queue.bytes > 100000)'
 
 At a terminal a table; elsewhere one connection a line: id, user, address, groups, queued messages, connected since and
@@ -24,8 +24,8 @@ pub struct ConnectionsArgs {
     /// Only those of this user
     #[arg(long)]
     user: Option<String>,
-    /// Only those in this group, or in one that this mask means
-    #[arg(long, value_name = "GROUP|MASK")]
+    /// Only those in this group
+    #[arg(long)]
     group: Option<String>,
     /// Only those from this address
     #[arg(long)]

@@ -8,6 +8,7 @@ mod client;
 mod configuration;
 mod import;
 mod process;
+mod remote;
 mod secrets;
 mod shutdown;
 mod start;
