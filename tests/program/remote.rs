@@ -7,6 +7,7 @@ use std::thread;
 
 use serde_json::{Value, json};
 
+use crate::authority::Authority;
 use crate::client::{Client, Heard, publish};
 use crate::process::{Program, Workplace};
 
@@ -246,7 +247,7 @@ fn what_is_no_folkmoot_is_not_believed() {
     let workplace = workplace().env("FOLKMOOT__AUTH__ACCESS_KEYS", &"k".repeat(40));
     let cases: [(&'static [u8], usize, i32, &str); 6] = [
         (b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", 1, 69, "no HTTP API"),
-        (b"HTTP/1.1 302 Found\r\nLocation: http://evil.example/\r\nContent-Length: 0\r\n\r\n", 1, 1, "302"),
+        (b"HTTP/1.1 302 Found\r\nLocation: http://evil.example/\r\nContent-Length: 0\r\n\r\n", 1, 69, "302"),
         (b"SSH-2.0-OpenSSH_9.2\r\n\r\n", 1, 69, "no HTTP"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", 1, 1, "no listing"),
         (
@@ -291,6 +292,49 @@ fn a_server_on_ipv6_is_reached_as_the_configuration_says() {
     let here = ["--set", "server.bind=::1", "--set", &port];
     let _server = workplace.serve_plainly(&here);
     assert_eq!(workplace.ok(&[&here[..], &["groups"]].concat(), ""), "");
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+#[test]
+fn under_tls_the_server_is_believed_by_its_authority_alone() {
+    let workplace = workplace();
+    let authority = Authority::new();
+    authority.issue_into(workplace.path());
+    std::fs::write(workplace.path().join("ca.pem"), authority.pem()).unwrap();
+    std::fs::write(workplace.path().join("other.pem"), Authority::new().pem()).unwrap();
+    let port = format!("server.port={}", free_port());
+    let sets = ["--set", "server.tls.cert=cert.pem", "--set", "server.tls.key=key.pem", "--set", &port];
+    let server = workplace.serve_plainly(&sets);
+    let groups = |workplace: &Workplace, more: &[&str]| workplace.run(&[&sets[..], &["groups"], more].concat());
+    assert!(groups(&workplace, &["--ca", "ca.pem"]).status.success());
+    let (status, said) = failed(&groups(&workplace, &["--ca", "other.pem"]));
+    assert!(status == 69 && said.contains("--ca FILE") && said.contains("https://127.0.0.1"), "{said}");
+    let (status, said) = failed(&groups(&workplace, &["--ca", "config.yaml"]));
+    assert!(status == 1 && said.contains("no certificate"), "{said}");
+    let (status, said) = failed(&groups(&workplace, &["--ca", "nowhere.pem"]));
+    assert!(status == 1 && said.contains("nowhere.pem"), "{said}");
+    // Whoever forgets the "s".
+    let (status, said) = failed(&groups(&workplace, &["--url", &at(&server)]));
+    assert!(status == 69 && said.contains(&at(&server)) && said.contains("https?"), "{said}");
+    // The authorities of the machine, which OpenSSL's variable names too.
+    let file = workplace.path().join("ca.pem");
+    let trusting = workplace.env("SSL_CERT_FILE", file.to_str().unwrap());
+    assert!(groups(&trusting, &[]).status.success());
+}
+
+#[test]
+fn the_internal_listener_is_asked_where_there_is_one() {
+    let workplace = workplace();
+    let internal = format!("server.internal.port={}", free_port());
+    let server = workplace.serve(&["--set", &internal]);
+    let _mark = Client::connect(server.address, "mark", PASSWORD);
+    let sets = ["--set", "server.port=0", "--set", &internal, "groups"];
+    assert_eq!(workplace.ok(&sets, ""), "Sales\t1\n");
+    let (status, said) = failed(&ask(&workplace, &server, &["groups"], ""));
+    assert!(status == 69 && said.contains("internal listener"), "{said}");
 }
 
 #[test]

@@ -31,6 +31,8 @@ pub(super) enum RemoteError {
     Untrusted { url: String, reason: String },
     #[error("what answers at {url} speaks no HTTP ({reason}); is it https?")]
     Foreign { url: String, reason: String },
+    #[error("what answers at {url} ({status}) is not the API of a Folkmoot; is it another address (--url), or https?")]
+    Strange { url: String, status: StatusCode },
     #[error("the answer of {url} cannot be read: {reason}")]
     Answer { url: String, reason: String },
     #[error(
@@ -60,6 +62,7 @@ impl RemoteError {
             | RemoteError::Late { .. }
             | RemoteError::Untrusted { .. }
             | RemoteError::Foreign { .. }
+            | RemoteError::Strange { .. }
             | RemoteError::NoApi { .. }
             | RemoteError::Unavailable { .. } => EXIT_UNAVAILABLE,
             RemoteError::Key { .. } | RemoteError::Denied { .. } => EXIT_DENIED,
@@ -93,11 +96,16 @@ impl RemoteError {
     /// Of an answer that is a refusal.
     pub(super) fn of_answer(base: &BaseUrl, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Self {
         let url = base.to_string();
-        let said = sentence(body).unwrap_or_else(|| status.to_string());
+        let ours = headers.contains_key("x-ms-error-code");
+        let said = sentence(body);
+        if let (false, None) = (ours || status == StatusCode::NOT_FOUND || status.is_server_error(), &said) {
+            return RemoteError::Strange { url, status };
+        }
+        let said = said.unwrap_or_else(|| status.to_string());
         match status {
             StatusCode::UNAUTHORIZED => RemoteError::Key { url, said },
             StatusCode::FORBIDDEN => RemoteError::Denied { url, said },
-            StatusCode::NOT_FOUND if !headers.contains_key("x-ms-error-code") => RemoteError::NoApi { url },
+            StatusCode::NOT_FOUND if !ours => RemoteError::NoApi { url },
             StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => {
                 RemoteError::Unavailable { url, said }
             }
