@@ -2,7 +2,7 @@
 
 pub mod access;
 pub mod admission;
-mod api;
+pub(crate) mod api;
 mod cors;
 mod entrance;
 pub mod health;

@@ -141,6 +141,7 @@ async fn reserved_hubs_are_never_made_by_a_request_and_not_shown_to_those_withou
     });
     let server = setup.config(|config| config.hubs.settings.anonymous = true).start().await;
     entering(&server, "insider", "/client/hubs/folkmoot.events").refused(403).await;
-    server.handshake().path("/client/hubs/folkmoot.events").refused(403).await;
+    // Nobody is anonymous there, whatever the settings of all hubs say.
+    server.handshake().path("/client/hubs/folkmoot.events").refused(401).await;
     entering(&server, "admin", "/client/hubs/Folkmoot.Events").refused(404).await;
 }

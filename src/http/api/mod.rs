@@ -87,8 +87,8 @@ async fn dispatch<U: UserData>(
     let query = Query::read(request.query_string())?;
     let call = Call { services, request, query };
     match segments.as_slice() {
-        ["server", "overview"] => Ok(server::overview(&call.services)),
-        ["server", "config"] => Ok(server::config(&call.services)),
+        ["server", "overview"] => Ok(server::overview(&call)),
+        ["server", "config"] => Ok(server::config(&call)),
         ["hubs"] => hubs::list(&call).await,
         ["hubs", hub, rest @ ..] => {
             let hub = HubAsked::find(&call, hub)?;
