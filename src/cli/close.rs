@@ -10,7 +10,7 @@ use crate::config::Config;
 
 const EXAMPLES: &str = "\
 Examples:
-  folkmoot close Xw3uV0dPQ8m1yZ5nB7kT2A
+  folkmoot close a8248c4cd8bbe37c9c910fa303a102d6
   folkmoot close --user mark --reason 'See you tomorrow'
   folkmoot close --group 'sales/*' --kick
 

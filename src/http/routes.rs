@@ -71,9 +71,7 @@ impl<U: UserData> Routes<U> {
         let preflight = move |request: HttpRequest| routes.with(move |services| login::preflight(services, request));
         let routes = self.clone();
         let api = move |request: HttpRequest, body: web::Payload| {
-            // As it was matched: `web::Path` would decode the `/` of a group's name into one more separator.
-            let tail = request.match_info().query("tail").to_owned();
-            routes.with(move |services| api::answer(services, request, tail, body))
+            routes.with(move |services| api::answer(services, request, body))
         };
         config
             .service(web::resource("/health").route(web::route().guard(get_or_head()).to(health::health)))
@@ -84,7 +82,7 @@ impl<U: UserData> Routes<U> {
                     .route(web::post().to(token))
                     .route(web::method(Method::OPTIONS).to(preflight)),
             )
-            .service(web::resource("/api/{tail:.*}").to(api));
+            .service(web::resource(api::PATTERN).to(api));
         for path in WEB_SOCKET_PATHS {
             config.service(web::resource(path).to(not_a_handshake));
         }

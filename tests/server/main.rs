@@ -2,6 +2,10 @@
 #![cfg(feature = "sqlite")]
 
 mod announcements;
+mod api_access;
+mod api_closing;
+mod api_lists;
+mod api_sends;
 mod api_tokens;
 mod authentication;
 mod framing;

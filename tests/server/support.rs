@@ -3,6 +3,7 @@
 //! A test starts one with [`Setup`], connects [`Client`]s to it and lets everything go at its end: dropping a
 //! [`TestServer`] shuts it down and waits for it. Clients that are declared later are dropped earlier.
 
+mod api;
 mod client;
 mod http;
 mod started;
@@ -26,6 +27,7 @@ use folkmoot::{GroupName, HubName, Server, User, UserData, UserId};
 use tempfile::TempDir;
 use tokio::sync::{mpsc, oneshot};
 
+pub use self::api::{JSON, TEXT};
 pub use self::authority::Authority;
 pub use self::client::{Client, Handshake, SUBPROTOCOL, basic, text_to};
 pub use self::http::{Answer, http, http_over};

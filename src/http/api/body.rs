@@ -30,10 +30,8 @@ pub(super) async fn read<U: UserData>(
     let too_large = format!("The message has more than limits.max_message_bytes ({most}).");
     let read = read.map_err(|_| Problem::new(StatusCode::PAYLOAD_TOO_LARGE, too_large))?;
     let bytes = read.map_err(|_| Problem::bad_request("The message could not be read."))?;
-    Data::from_payload(data_type, bytes, depth).map_err(|error| {
-        let sentence = error.to_string().replace("'data'", "The body");
-        ApiError::bad_request(format!("{sentence}."))
-    })
+    Data::from_payload(data_type, bytes, depth)
+        .map_err(|error| ApiError::bad_request(error.to_string().replace("'data'", "the body")))
 }
 
 /// What the message is: bytes, where nothing is said.

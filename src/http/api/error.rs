@@ -44,8 +44,16 @@ impl ApiError {
             response.insert_header(header);
         }
         response.insert_header((ERROR_CODE, HeaderValue::from_static(self.code)));
-        response.json(json!({ "code": self.code, "message": self.problem.detail }))
+        response.json(json!({ "code": self.code, "message": sentence(&self.problem.detail) }))
     }
+}
+
+/// A text with a capital at its beginning and a full stop at its end: errors of other layers stand in sentences.
+fn sentence(text: &str) -> String {
+    let mut rest = text.chars();
+    let first = rest.next().into_iter().flat_map(char::to_uppercase);
+    let end = if text.ends_with(['.', '…', '!']) { "" } else { "." };
+    first.chain(rest).chain(end.chars()).collect()
 }
 
 impl From<Problem> for ApiError {

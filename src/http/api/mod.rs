@@ -26,6 +26,7 @@ use serde_json::{Value, json};
 
 pub(crate) use self::error::ApiError;
 use self::hubs::HubAsked;
+pub(super) use self::path::PATTERN;
 use self::query::{PageAsked, Query, next_link};
 use super::{Problem, Services, access, cors};
 use crate::user::UserData;
@@ -40,11 +41,10 @@ pub(crate) struct Call<U: UserData> {
     query: Query,
 }
 
-/// Answers a request; `tail` is the path behind `/api/`.
+/// Answers a request.
 pub(super) async fn answer<U: UserData>(
     services: Arc<Services<U>>,
     request: HttpRequest,
-    tail: String,
     body: Payload,
 ) -> Result<HttpResponse, Problem> {
     let mut response = match *request.method() {
@@ -53,7 +53,7 @@ pub(super) async fn answer<U: UserData>(
             cors::allow_methods(&services, &request, response.headers_mut(), METHODS);
             return Ok(response);
         }
-        _ => dispatch(services.clone(), request.clone(), &tail, body).await.unwrap_or_else(ApiError::response),
+        _ => dispatch(services.clone(), request.clone(), body).await.unwrap_or_else(ApiError::response),
     };
     let headers = response.headers_mut();
     if cors::allow_origin(&services, &request, headers) {
@@ -67,10 +67,9 @@ pub(super) async fn answer<U: UserData>(
 async fn dispatch<U: UserData>(
     services: Arc<Services<U>>,
     request: HttpRequest,
-    tail: &str,
     body: Payload,
 ) -> Result<HttpResponse, ApiError> {
-    let segments = path::segments(&request, tail)?;
+    let segments = path::segments(&request)?;
     let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
     // Whether the server is there is no secret, and SDKs ask without a token.
     if let (&Method::HEAD, ["health"]) = (request.method(), segments.as_slice()) {

@@ -8,11 +8,14 @@ use percent_encoding::percent_decode_str;
 
 use super::ApiError;
 
+/// Every path of the API, for actix-web.
+pub(in crate::http) const PATTERN: &str = "/api/{tail:.*}";
+
 /// The segments behind `/api/`, wherever the routes are mounted.
-///
-/// `tail` is what actix-web matched behind it: decoded somehow, but with as many separators as the path as it came.
-pub(super) fn segments(request: &HttpRequest, tail: &str) -> Result<Vec<String>, ApiError> {
-    last_segments(request.path(), tail.split('/').count())
+pub(super) fn segments(request: &HttpRequest) -> Result<Vec<String>, ApiError> {
+    // As the router has it, some of it is decoded, but no `%2F`: there are as many separators as in the path as it came.
+    let count = request.match_info().query("tail").split('/').count();
+    last_segments(request.path(), count)
 }
 
 fn last_segments(path: &str, count: usize) -> Result<Vec<String>, ApiError> {

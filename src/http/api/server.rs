@@ -8,10 +8,6 @@ use serde_json::json;
 
 use super::Call;
 use crate::config;
-<<<<<<< HEAD
-use crate::http::Services;
-=======
->>>>>>> main
 use crate::monitor::{self, Sample};
 use crate::user::UserData;
 
@@ -24,27 +20,12 @@ struct Overview {
     samples: Vec<Sample>,
 }
 
-<<<<<<< HEAD
-/// `GET /api/server/overview`: the samples of the last quarter of an hour.
-pub(super) fn overview<U: UserData>(services: &Services<U>) -> HttpResponse {
-=======
 /// The samples of the last quarter of an hour, the oldest first.
 pub(super) fn overview<U: UserData>(call: &Call<U>) -> HttpResponse {
->>>>>>> main
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     HttpResponse::Ok().json(Overview {
         now: now.as_millis() as u64,
         interval_ms: monitor::INTERVAL.as_millis() as u64,
-<<<<<<< HEAD
-        samples: services.monitor.samples(),
-    };
-    HttpResponse::Ok().json(overview)
-}
-
-/// `GET /api/server/config`: every key of the configuration in effect, with its value and origin; secrets are hidden.
-pub(super) fn config<U: UserData>(services: &Services<U>) -> HttpResponse {
-    let listed = config::list(&services.config(), &services.config_origins.load());
-=======
         samples: call.services.monitor.samples(),
     })
 }
@@ -52,6 +33,5 @@ pub(super) fn config<U: UserData>(services: &Services<U>) -> HttpResponse {
 /// Every key of the configuration in effect, with its value and origin; secrets are hidden.
 pub(super) fn config<U: UserData>(call: &Call<U>) -> HttpResponse {
     let listed = config::list(&call.services.config(), &call.services.config_origins.load());
->>>>>>> main
     HttpResponse::Ok().json(json!({ "value": listed }))
 }
