@@ -151,7 +151,7 @@ impl Remote {
         let body = response.body().limit(MAX_ANSWER_BYTES).await;
         let body =
             body.map_err(|error| RemoteError::Answer { url: self.base.to_string(), reason: error.to_string() })?;
-        let answer = Answer { status: response.status(), headers: response.headers().clone().into(), body };
+        let answer = Answer { status: response.status(), headers: response.headers().clone(), body };
         if answer.status.is_success() {
             return Ok(answer);
         }
