@@ -206,7 +206,7 @@ impl Handshakes {
         };
         self.metrics.tls_handshake_failures.increment(1);
         let peer = peer.map(|peer| peer.to_string());
-        log::debug!(peer, reason:% = failed; "a TLS handshake failed");
+        log::debug!(peer = peer.as_deref(), reason:% = failed; "a TLS handshake failed");
         None
     }
 
