@@ -1,13 +1,22 @@
 //! The command line: what can be asked for, and the status the program ends with. One file per command.
 
 mod bench;
+mod close;
 mod completions;
 mod config;
 mod connect;
+mod connections;
+mod groups;
+mod listing;
 mod logging;
+mod members;
 mod place;
+mod publish;
+mod remote;
 mod serve;
+mod table;
 mod text;
+mod tls;
 mod token;
 mod user;
 
@@ -27,6 +36,10 @@ const EXIT_CONFIG: u8 = 78;
 const EXIT_USAGE: u8 = 2;
 /// Status for a file to import that has mistakes: `EX_DATAERR` of sysexits.h.
 const EXIT_DATA: u8 = 65;
+/// Status for a server that cannot be reached, or does not answer: `EX_UNAVAILABLE` of sysexits.h.
+const EXIT_UNAVAILABLE: u8 = 69;
+/// Status for a server that refuses us: `EX_NOPERM` of sysexits.h.
+const EXIT_DENIED: u8 = 77;
 /// Status for everything else that goes wrong.
 const EXIT_FAILURE: u8 = 1;
 
@@ -43,7 +56,9 @@ Exit status:
   1   something failed; one sentence on standard error says what
   2   the arguments were wrong
   65  the file of `folkmoot user import` has mistakes; nothing was imported
+  69  the server that a command is about cannot be reached, or is going away
   70  the server ended itself because a part of it was broken; start it again
+  77  that server refuses the access key, or the request
   78  the configuration was wrong; every mistake is on standard error with its place";
 
 /// A self-hosted WebSocket groups server.
@@ -69,6 +84,16 @@ enum Command {
     User(user::UserArgs),
     /// Talk in groups, from a terminal or a pipe
     Connect(Box<connect::ConnectArgs>),
+    /// Send a message to a group, a mask of groups, a user or a connection
+    Publish(publish::PublishArgs),
+    /// List the groups of a hub
+    Groups(groups::GroupsArgs),
+    /// List the members of a group
+    Members(members::MembersArgs),
+    /// List the connections of a hub
+    Connections(connections::ConnectionsArgs),
+    /// Close a connection, or those of a user or a group
+    Close(close::CloseArgs),
     /// Make tokens, look at them, and tell what an SDK connects with
     Token(token::TokenArgs),
     /// Measure a server: deliveries, connects, memory
@@ -222,6 +247,11 @@ fn run(command: Command, settings: Settings) -> Result<(), Failure> {
         Command::Config(command) => config::run(&command, settings),
         Command::Connect(args) => connect::run(&args, settings),
         Command::Bench(args) => bench::run(&args),
+        Command::Publish(args) => publish::run(&args, &settings.load()?.config),
+        Command::Groups(args) => groups::run(&args, &settings.load()?.config),
+        Command::Members(args) => members::run(&args, &settings.load()?.config),
+        Command::Connections(args) => connections::run(&args, &settings.load()?.config),
+        Command::Close(args) => close::run(&args, &settings.load()?.config),
         Command::Completions(args) => Ok(completions::run(&args)?),
         Command::Token(args) => Ok(token::run(args, &settings.load()?.config)?),
         Command::User(args) => user::run(args, &settings.load()?.config),

@@ -44,7 +44,7 @@ fn the_users_of_a_csv_file_can_log_in_with_all_that_it_says_of_them() {
         "{HEADER}\nmark,\"correct horse, battery\",Mark,22,admin;sales/eu,webpubsub.sendToGroup;chat:folkmoot.listGroups,*,\"{{\"\"desk\"\":7}}\",\n\
          anna,correct horse,,,,,,,true\n"
     );
-    assert_eq!(imported(&workplace, "people.csv", &text, &[]), "2 users added, 0 changed, 0 unchanged.\n");
+    assert_eq!(imported(&workplace, "people.csv", &text, &[]), "2 added, 0 changed, 0 unchanged.\n");
     let mark = show(&workplace, "mark");
     let expected = json!({
         "login": "mark", "username": "Mark", "department": null, "phone": null, "age": 22,
@@ -103,7 +103,7 @@ fn those_who_are_there_are_changed_only_when_asked_for_and_only_in_what_the_file
     assert!(told.len() == 1 && told[0].contains("line 2: there is a user 'mark' already; --update"), "{told:?}");
 
     let done = imported(&workplace, "people.csv", text, &["--update"]);
-    assert_eq!(done, "1 users added, 1 changed, 0 unchanged.\n");
+    assert_eq!(done, "1 added, 1 changed, 0 unchanged.\n");
     let mark = show(&workplace, "mark");
     assert_eq!((&mark["username"], &mark["age"], &mark["groups"]), (&json!("Mark"), &Value::Null, &json!(["board"])));
     let server = workplace.serve(&[]);
@@ -147,7 +147,7 @@ fn a_dry_run_says_what_would_be_done_and_does_nothing() {
     let workplace = workplace();
     let text = "login,password\nmark,correct horse\nanna,correct horse\n";
     let done = imported(&workplace, "people.csv", text, &["--dry-run"]);
-    assert_eq!(done, "2 users added, 0 changed, 0 unchanged (dry run: nothing was changed).\n");
+    assert_eq!(done, "2 added, 0 changed, 0 unchanged (dry run: nothing was changed).\n");
     assert!(!workplace.path().join("data").exists());
 }
 

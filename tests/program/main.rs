@@ -11,6 +11,7 @@ mod connect_terminal;
 mod import;
 mod process;
 mod reload;
+mod remote;
 mod secrets;
 mod shutdown;
 mod start;

@@ -153,7 +153,7 @@ fn what_no_token_can_say_is_refused_before_anything_is_signed() {
         (&["--hub", "folkmoot.admin", "--user", "x"], 1, "--store-user"),
         (&["--api"], 1, "--user"),
         (&["--api", "api/hubs"], 1, "the URL of a request"),
-        (&["--set", "server.port=0"], 1, "server.port is 0"),
+        (&["--set", "server.port=0"], 1, "in the configuration is 0"),
     ];
     for (more, expected, reason) in cases {
         let (status, said, error) = tried(&workplace, &[&["token", "new"], more].concat(), "");

@@ -212,7 +212,7 @@ fn write_summary(summary: &Summary, args: &ImportArgs, out: &mut dyn Write) -> a
         return Ok(());
     }
     let dry = if args.dry_run { " (dry run: nothing was changed)" } else { "" };
-    writeln!(out, "{added} users added, {changed} changed, {unchanged} unchanged{dry}.")?;
+    writeln!(out, "{added} added, {changed} changed, {unchanged} unchanged{dry}.")?;
     Ok(())
 }
 

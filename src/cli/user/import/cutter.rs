@@ -136,7 +136,9 @@ mod tests {
     use super::*;
 
     /// The objects with their lines, and how it ended.
-    fn cut(text: &str) -> (Vec<(u64, Value)>, Option<(u64, String)>) {
+    type Cut = (Vec<(u64, Value)>, Option<(u64, String)>);
+
+    fn cut(text: &str) -> Cut {
         let mut objects = Vec::new();
         for object in Cutter::new(text.as_bytes()) {
             match object {
