@@ -12,19 +12,25 @@ pub(super) fn client_config(ca: Option<&Path>) -> anyhow::Result<ClientConfig> {
     let provider = rustls::crypto::aws_lc_rs::default_provider().into();
     let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
     let roots = match ca {
-        Some(file) => roots_of(file).with_context(|| format!("--ca {}", file.display()))?,
+        Some(file) => roots_of(file)?,
         None => roots_of_machine()?,
     };
-    Ok(builder.with_root_certificates(roots).with_no_client_auth())
+    let mut config = builder.with_root_certificates(roots).with_no_client_auth();
+    // A WebSocket is no stream of HTTP/2.
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(config)
 }
 
 fn roots_of(file: &Path) -> anyhow::Result<RootCertStore> {
     let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_file_iter(file)? {
-        roots.add(certificate?)?;
+    let shown = format!("--ca {}", file.display());
+    let read = CertificateDer::pem_file_iter(file).with_context(|| format!("{shown} cannot be read"))?;
+    for certificate in read {
+        let certificate = certificate.with_context(|| format!("{shown} is no file of certificates (PEM)"))?;
+        roots.add(certificate).with_context(|| format!("a certificate in {shown} cannot be used"))?;
     }
     if roots.is_empty() {
-        bail!("no certificate is in it (PEM)");
+        bail!("{shown} has no certificate (PEM)");
     }
     Ok(roots)
 }
@@ -39,4 +45,17 @@ fn roots_of_machine() -> anyhow::Result<RootCertStore> {
         );
     }
     Ok(roots)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_without_certificates_is_told() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let told = |path: &Path| format!("{:#}", client_config(Some(path)).unwrap_err());
+        assert!(told(file.path()).contains("has no certificate"), "{}", told(file.path()));
+        assert!(told(Path::new("/nowhere/ca.pem")).contains("/nowhere/ca.pem cannot be read"));
+    }
 }

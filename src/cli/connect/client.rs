@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_http::ws::Item;
-use anyhow::{Context, bail};
 use awc::error::{ConnectError, SendRequestError, WsClientError};
 use awc::http::{StatusCode, Version};
 use awc::ws::{CloseCode, CloseReason, Codec, Frame, Message};
@@ -15,14 +14,13 @@ use bytes::{Bytes, BytesMut};
 use futures_util::future::LocalBoxFuture;
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{FutureExt, SinkExt, StreamExt};
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
-use rustls::{ClientConfig, RootCertStore};
+use rustls::ClientConfig;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, Interval, interval, timeout};
 use zeroize::Zeroizing;
 
 use super::target::Target;
+use crate::cli::tls::client_config;
 use crate::error::{Disconnect, DisconnectKind};
 use crate::protocol::Subprotocol;
 
@@ -85,7 +83,9 @@ pub struct Dialer {
 impl Dialer {
     /// Trusts the certificates of the system, or only those of a file.
     pub fn new(target: Target, credential: Credential, ca: Option<&Path>) -> anyhow::Result<Self> {
-        Ok(Dialer { target, credential, authority: ca.map(trust_only).transpose()? })
+        let tls = target.is_under_tls() || ca.is_some();
+        let authority = tls.then(|| client_config(ca).map(Arc::new)).transpose()?;
+        Ok(Dialer { target, credential, authority })
     }
 
     /// Where it goes, without secrets.
@@ -135,23 +135,6 @@ impl Dialer {
             Credential::None => "it wants to know who you are: --login NAME, or --token TOKEN",
         }
     }
-}
-
-/// TLS that trusts the certificates of a file only.
-fn trust_only(file: &Path) -> anyhow::Result<Arc<ClientConfig>> {
-    let shown = file.display();
-    let mut roots = RootCertStore::empty();
-    let read = CertificateDer::pem_file_iter(file).with_context(|| format!("{shown} cannot be read"))?;
-    for certificate in read {
-        let certificate = certificate.with_context(|| format!("{shown} is no file of certificates (PEM)"))?;
-        roots.add(certificate).with_context(|| format!("a certificate in {shown} cannot be used"))?;
-    }
-    if roots.is_empty() {
-        bail!("{shown} has no certificate (PEM)");
-    }
-    let mut config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(Arc::new(config))
 }
 
 fn explain(target: &str, how: &str, error: &WsClientError) -> OpenError {
@@ -376,13 +359,5 @@ mod tests {
         assert!(!come_back(1008, "spam").0);
         assert!(!come_back(1000, "").0);
         assert!(come_back(1011, "").0);
-    }
-
-    #[test]
-    fn a_file_without_certificates_is_told() {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        let told = |path: &Path| format!("{:#}", trust_only(path).unwrap_err());
-        assert!(told(file.path()).contains("has no certificate"), "{}", told(file.path()));
-        assert!(told(Path::new("/nowhere/ca.pem")).contains("/nowhere/ca.pem cannot be read"));
     }
 }

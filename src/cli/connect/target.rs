@@ -53,6 +53,11 @@ impl Target {
         Target::parse(&format!("{scheme}://{address}"), hub)
     }
 
+    /// Whether it is `wss`.
+    pub fn is_under_tls(&self) -> bool {
+        self.url.as_str().starts_with("wss:")
+    }
+
     /// What is connected to.
     pub fn url(&self) -> &str {
         self.url.as_str()
