@@ -127,7 +127,7 @@ impl AccessKeys {
     }
 
     /// The key that signs. It is a secret: not for logs.
-    #[cfg(feature = "cli")]
+    #[cfg(any(test, feature = "cli"))]
     pub fn expose_signing(&self) -> &str {
         self.0.first().map_or("", |key| key.as_str())
     }
