@@ -6,6 +6,7 @@ mod config;
 mod logging;
 mod place;
 mod serve;
+mod supervisor;
 mod text;
 mod token;
 mod user;

@@ -12,6 +12,7 @@ mod reload;
 mod secrets;
 mod shutdown;
 mod start;
+mod supervisor;
 mod tls;
 mod token;
 mod users;
