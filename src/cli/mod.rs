@@ -14,6 +14,7 @@ mod place;
 mod publish;
 mod remote;
 mod serve;
+mod supervisor;
 mod table;
 mod text;
 mod tls;

@@ -6,7 +6,7 @@ use anyhow::Context;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::place::reachable;
-use super::{Failure, logging};
+use super::{Failure, logging, supervisor};
 use crate::app::{Running, Server};
 use crate::config::{Changed, Config, Loaded, Takes};
 use crate::users::DemoUser;
@@ -20,16 +20,20 @@ pub(super) fn run(loaded: Loaded, load: impl Fn() -> Result<Loaded, Failure>) ->
         let mut signals = Signals::new().context("the signals of the system cannot be listened to")?;
         let mut hang_up = signal(SignalKind::hangup()).context("the signals of the system cannot be listened to")?;
         let running = Server::new(config.clone()).origins(origins).start().await?;
+        supervisor::ready();
         greet(&config, &running, &running.demo_users().await);
         let name = loop {
             tokio::select! {
                 name = signals.next() => break name,
                 _ = hang_up.recv() => {
+                    supervisor::reloading();
                     reload(&running, load());
                     reload_certificate(&running);
+                    supervisor::ready();
                 }
             }
         };
+        supervisor::stopping();
         log::info!(signal = name; "the server is going away; a second signal ends it at once");
         tokio::select! {
             () = running.stop() => {}

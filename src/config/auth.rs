@@ -1,5 +1,6 @@
 //! Who may log in and how often they may fail: access keys, token times, limits on failures and on hashing.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -17,6 +18,11 @@ pub struct AuthConfig {
     /// Each has at least 32 bytes, no `;`, no control characters and no blanks at its ends. Without any, one is
     /// generated and kept in the data folder. Default none; `FOLKMOOT__AUTH__ACCESS_KEYS` (a JSON list, or one key).
     pub access_keys: Vec<AccessKey>,
+    /// A file with the access keys in their place, one per line, of at most 64 KiB. A reload reads it again.
+    ///
+    /// [`Config::load`](super::Config::load) reads it into `access_keys`. Default none;
+    /// `FOLKMOOT__AUTH__ACCESS_KEYS_FILE`.
+    pub access_keys_file: Option<PathBuf>,
     /// How long a token from `/auth/token` opens connections. It travels in a URL, so it is short.
     ///
     /// Default `5m`; `FOLKMOOT__AUTH__TOKEN_TTL`.
@@ -48,6 +54,7 @@ impl Default for AuthConfig {
     fn default() -> Self {
         AuthConfig {
             access_keys: Vec::new(),
+            access_keys_file: None,
             token_ttl: Duration::from_secs(300),
             session_ttl: Duration::from_secs(12 * 3600),
             clock_skew: Duration::from_secs(30),

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::error::{ConfigError, ConfigErrors};
 use super::overlay::{Origins, Overlay};
+use super::secret_files::{self, ReadSecret};
 use super::{Config, yaml};
 use crate::user::{User, UserData};
 
@@ -62,7 +63,7 @@ impl Config {
         let document = read_file(file)?;
         let text = document.as_ref().map(|(file, text)| (file.display().to_string(), text.as_str()));
         let document_text = text.as_ref().map(|(name, text)| (name.as_str(), *text));
-        let (config, origins) = from_layers::<U>(document_text, env, sets)?;
+        let (config, origins) = put_together::<U>(document_text, env, sets, &secret_files::from_disk)?;
         Ok(Loaded { config, file: document.map(|(file, _)| file), origins })
     }
 }
@@ -80,11 +81,22 @@ fn read_file(named: Option<&Path>) -> Result<Option<(PathBuf, String)>, ConfigEr
     }
 }
 
-/// The layers put together; the document comes as its name and its text.
+/// The layers without a look at the disk: files with secrets cannot be read.
+#[cfg(any(test, fuzzing))]
 pub(crate) fn from_layers<U: UserData>(
     document: Option<(&str, &str)>,
     env: impl IntoIterator<Item = (String, String)>,
     sets: &[String],
+) -> Result<(Config, Origins), ConfigErrors> {
+    put_together::<U>(document, env, sets, &|_| Err("cannot be read here".to_owned()))
+}
+
+/// The layers put together; the document comes as its name and its text.
+fn put_together<U: UserData>(
+    document: Option<(&str, &str)>,
+    env: impl IntoIterator<Item = (String, String)>,
+    sets: &[String],
+    read_secret: ReadSecret<'_>,
 ) -> Result<(Config, Origins), ConfigErrors> {
     let mut overlay = Overlay::default();
     if let Some((name, text)) = document {
@@ -100,7 +112,8 @@ pub(crate) fn from_layers<U: UserData>(
     for flag in sets {
         overlay.add_flag(flag);
     }
-    let (config, origins) = overlay.finish()?;
+    let (mut config, mut origins) = overlay.finish()?;
+    secret_files::read_into(&mut config, &mut origins, read_secret)?;
     let problems = config.problems::<U>().into_iter();
     ConfigErrors::none(problems.map(|problem| problem.into_error(|key| origins.of(key))).collect())?;
     Ok((config, origins))

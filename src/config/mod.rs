@@ -19,6 +19,7 @@ mod pages;
 mod reloadable;
 mod schema;
 mod secret;
+mod secret_files;
 mod server;
 mod shutdown;
 mod units;

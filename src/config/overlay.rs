@@ -180,6 +180,11 @@ impl Origins {
         };
         self.0.get(path).or_else(inherited).map(String::as_str)
     }
+
+    /// Tells another origin of a key.
+    pub(super) fn set(&mut self, key: &str, origin: String) {
+        self.0.insert(key.split('.').map(str::to_owned).collect(), origin);
+    }
 }
 
 /// What a text stands for at a key with this default; `None` where it must be JSON and is not.

@@ -47,7 +47,7 @@ pub struct Changed {
 }
 
 /// Keys, and sections of them, that are used once at the start: addresses, threads, the store, what is built from them.
-const RESTART: [&str; 17] = [
+const RESTART: [&str; 18] = [
     "auth.hashing",
     "data_dir",
     "fanout",
@@ -62,6 +62,7 @@ const RESTART: [&str; 17] = [
     "server.workers",
     "users.cache_ttl",
     "users.database",
+    "users.database_file",
     "users.demo",
     "users.revision_interval",
     "log.format",
@@ -159,6 +160,7 @@ impl Config {
         self.server.tls.clone_from(&old.server.tls);
         self.auth.hashing.clone_from(&old.auth.hashing);
         self.users.database.clone_from(&old.users.database);
+        self.users.database_file.clone_from(&old.users.database_file);
         self.users.demo = old.users.demo;
         self.users.cache_ttl = old.users.cache_ttl;
         self.users.revision_interval = old.users.revision_interval;

@@ -1,5 +1,6 @@
 //! Where the users are kept and what of them others see.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -17,6 +18,10 @@ pub struct UsersConfig {
     /// Default none, which is the file `folkmoot.db` in [`data_dir`](super::Config::data_dir); see
     /// [`Config::database`](super::Config::database). `FOLKMOOT__USERS__DATABASE`.
     pub database: Option<DatabaseUrl>,
+    /// A file with the address of the user store in its place, of at most 64 KiB.
+    ///
+    /// [`Config::load`](super::Config::load) reads it into `database`. Default none; `FOLKMOOT__USERS__DATABASE_FILE`.
+    pub database_file: Option<PathBuf>,
     /// Puts the four demo users, whose passwords are public, into an embedded database that was just created.
     ///
     /// Default `false` (the repository's `config.yaml` sets it); `FOLKMOOT__USERS__DEMO`.
@@ -48,6 +53,7 @@ impl Default for UsersConfig {
     fn default() -> Self {
         UsersConfig {
             database: None,
+            database_file: None,
             demo: false,
             public_fields: vec!["username".to_owned(), "department".to_owned()],
             max_record_bytes: 32 << 10,

@@ -150,6 +150,15 @@ impl Config {
     fn check_users<U: UserData>(&self, check: &mut Check) {
         check.that(!self.data_dir.as_os_str().is_empty(), "data_dir", || "must name a folder".to_owned());
 
+        for (key, named, is_read) in [
+            ("auth.access_keys_file", &self.auth.access_keys_file, !self.auth.access_keys.is_empty()),
+            ("users.database_file", &self.users.database_file, self.users.database.is_some()),
+        ] {
+            // Such a server would come up with a key or a store of its own, and nobody would know why.
+            check.that(named.is_none() || is_read, key, || {
+                "the file has not been read, which Config::load does; code gives the value itself".to_owned()
+            });
+        }
         let keys = &self.auth.access_keys;
         check.that(keys.len() <= AuthConfig::MAX_ACCESS_KEYS, "auth.access_keys", || {
             format!("at most {} keys, the new and the old one", AuthConfig::MAX_ACCESS_KEYS)

@@ -15,6 +15,7 @@ mod remote;
 mod secrets;
 mod shutdown;
 mod start;
+mod supervisor;
 mod tls;
 mod token;
 mod users;
