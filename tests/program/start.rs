@@ -150,3 +150,15 @@ fn a_log_that_no_terminal_shows_is_json() {
     assert!(time.len() == "2026-11-23T04:06:14.123Z".len() && time.ends_with('Z'), "{time}");
     assert!(!printed.contains(" INFO "), "{printed}");
 }
+
+#[test]
+fn who_starts_it_without_users_is_told_how_to_add_one() {
+    let hint = "`folkmoot user add LOGIN`";
+    let workplace = Workplace::empty();
+    let server = workplace.serve(&[]);
+    assert!(server.greeting().contains(hint), "{}", server.greeting());
+    drop(server);
+    workplace.add_user("mark", "swordfish-is-the-word", &[]);
+    assert!(!workplace.serve(&[]).greeting().contains(hint));
+    assert!(!Workplace::demo().serve(&[]).greeting().contains(hint));
+}
