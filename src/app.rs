@@ -450,6 +450,15 @@ impl<U: UserData> Running<U> {
         }
     }
 
+    /// Whether there is a user store with nobody in it, so that nobody can log in by password.
+    pub async fn has_no_users(&self) -> bool {
+        match &self.services.store {
+            // A store that fails is told by the logs.
+            Some(store) => store.list(None, 1).await.is_ok_and(|users| users.is_empty()),
+            None => false,
+        }
+    }
+
     /// How many connections are open.
     pub fn connections(&self) -> usize {
         self.services.seats.taken()

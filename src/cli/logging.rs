@@ -1,9 +1,11 @@
-//! Log lines on standard error: time (UTC), level, module, message, then the fields as `key=value`.
+//! Log lines on standard error: time (UTC), level, module, message, then the fields as `key=value`; or the same as JSON.
 //!
 //! What a client chose (a login, a group) can be in a field, so nothing in a line can break it or imitate another.
 
+mod json;
+
 use std::fmt::{self, Display, Write as _};
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -12,11 +14,13 @@ use env_logger::Builder;
 use log::kv::{self, Key, Value, VisitSource};
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
+use crate::config::{LogConfig, LogFormat};
+
 /// How much of our own is logged where `RUST_LOG` does not say it; a reload may change it.
 static LEVEL: AtomicUsize = AtomicUsize::new(LevelFilter::Info as usize);
 
-/// Turns logging on. `RUST_LOG`, where set, wins over `level`; a second call changes nothing but the level.
-pub(super) fn init(level: LevelFilter) {
+/// Turns logging on. `RUST_LOG`, where set, wins over the level; a second call changes nothing but that.
+pub(super) fn init(config: &LogConfig) {
     let mut builder = Builder::new();
     let filters = std::env::var("RUST_LOG").ok().filter(|filters| !filters.trim().is_empty());
     match &filters {
@@ -25,7 +29,12 @@ pub(super) fn init(level: LevelFilter) {
         None => builder.filter_level(LevelFilter::Trace),
     };
     let follows_level = filters.is_none();
-    builder.format(|out, record| {
+    let as_json = is_json(config.format, io::stderr().is_terminal());
+    builder.format(move |out, record| {
+        if as_json {
+            let time = out.timestamp_millis();
+            return json::write_line(out, time, record);
+        }
         let (time, style) = (out.timestamp_millis(), out.default_level_style(record.level()));
         write_line(out, time, format_args!("{style}{:<5}{style:#}", record.level()), record)
     });
@@ -36,7 +45,16 @@ pub(super) fn init(level: LevelFilter) {
         log::set_max_level(most);
     }
     if follows_level {
-        set_level(level);
+        set_level(config.level);
+    }
+}
+
+/// What a terminal shows is read by people; everything else is collected by programs.
+fn is_json(format: LogFormat, terminal: bool) -> bool {
+    match format {
+        LogFormat::Auto => !terminal,
+        LogFormat::Text => false,
+        LogFormat::Json => true,
     }
 }
 
@@ -158,6 +176,12 @@ mod tests {
             line("connected", &[("connection.id", "0af3"), ("group.name", "sales/europe")]),
             "2026-11-23T04:06:14Z INFO folkmoot::session connected connection.id=0af3 group.name=sales/europe\n"
         );
+    }
+
+    #[test]
+    fn people_at_a_terminal_read_text_and_programs_json() {
+        assert!(is_json(LogFormat::Auto, false) && !is_json(LogFormat::Auto, true));
+        assert!(is_json(LogFormat::Json, true) && !is_json(LogFormat::Text, false));
     }
 
     #[test]

@@ -238,7 +238,7 @@ fn run(command: Command, settings: Settings) -> Result<(), Failure> {
     match command {
         Command::Serve => {
             let loaded = settings.load()?;
-            logging::init(loaded.config.log.level);
+            logging::init(&loaded.config.log);
             match &loaded.file {
                 Some(file) => log::info!(file:% = file.display(); "configuration read"),
                 None => log::info!("no configuration file, the defaults hold"),

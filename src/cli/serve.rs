@@ -21,7 +21,8 @@ pub(super) fn run(loaded: Loaded, load: impl Fn() -> Result<Loaded, Failure>) ->
         let mut hang_up = signal(SignalKind::hangup()).context("the signals of the system cannot be listened to")?;
         let running = Server::new(config.clone()).origins(origins).start().await?;
         supervisor::ready();
-        greet(&config, &running, &running.demo_users().await);
+        let users = Users { demo: running.demo_users().await, nobody: running.has_no_users().await };
+        greet(&config, &running, &users);
         let name = loop {
             tokio::select! {
                 name = signals.next() => break name,
@@ -102,14 +103,20 @@ impl Signals {
     }
 }
 
+/// Who can log in, as far as a person who starts the server wonders.
+struct Users {
+    demo: Vec<&'static DemoUser>,
+    nobody: bool,
+}
+
 /// Tells a person where to go next. Nobody may be there to be told: a full disk, a closed terminal.
-fn greet(config: &Config, running: &Running, demo: &[&DemoUser]) {
-    if let Err(error) = write_greeting(&mut io::stdout().lock(), config, running, demo) {
+fn greet(config: &Config, running: &Running, users: &Users) {
+    if let Err(error) = write_greeting(&mut io::stdout().lock(), config, running, users) {
         log::warn!(error:%; "the greeting cannot be written to standard output");
     }
 }
 
-fn write_greeting(out: &mut impl Write, config: &Config, running: &Running, demo: &[&DemoUser]) -> io::Result<()> {
+fn write_greeting(out: &mut impl Write, config: &Config, running: &Running, users: &Users) -> io::Result<()> {
     let address = reachable(running.address());
     let hub = &config.hubs.default;
     writeln!(out, "folkmoot {} is ready", env!("CARGO_PKG_VERSION"))?;
@@ -126,12 +133,18 @@ fn write_greeting(out: &mut impl Write, config: &Config, running: &Running, demo
     if let Some(store) = running.store() {
         writeln!(out, "  Users      {store}")?;
     }
-    if demo.is_empty() {
+    if users.nobody {
+        writeln!(
+            out,
+            "             nobody is in it yet; `folkmoot user add LOGIN` adds somebody, also while the server runs"
+        )?;
+    }
+    if users.demo.is_empty() {
         return out.flush();
     }
     let from = if config.auth.allow_demo_users { "FROM ANYWHERE" } else { "from this machine only" };
     writeln!(out, "  WARNING: demo users with passwords that everybody knows may log in, {from}:")?;
-    for user in demo {
+    for user in &users.demo {
         writeln!(out, "    {} / {}  {}, {}", user.login, user.password, user.username, user.department)?;
     }
     writeln!(

@@ -43,7 +43,7 @@ pub use self::listing::{Listed, list};
 #[cfg(any(test, fuzzing))]
 pub(crate) use self::load::from_layers;
 pub use self::load::{DEFAULT_FILE, Loaded};
-pub use self::log::LogConfig;
+pub use self::log::{LogConfig, LogFormat};
 pub use self::overlay::Origins;
 pub use self::pages::{PagesConfig, ServePage};
 pub use self::reloadable::{Changed, Takes, takes};
@@ -94,7 +94,7 @@ pub struct Config {
     pub shutdown: ShutdownConfig,
     /// Which pages are served.
     pub pages: PagesConfig,
-    /// How much is logged.
+    /// How much is logged, and how.
     pub log: LogConfig,
 }
 

@@ -169,6 +169,7 @@ impl Config {
         self.fanout.clone_from(&old.fanout);
         self.heartbeat.clone_from(&old.heartbeat);
         self.hooks.clone_from(&old.hooks);
+        self.log.format = old.log.format;
         // Of hubs that were not declared, too: they may be open.
         self.hubs.settings.masks = old.hubs.settings.masks;
         for (name, hub) in &mut self.hubs.declared {

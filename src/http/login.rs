@@ -1,4 +1,4 @@
-//! `POST /auth/token`: a login becomes a short-lived token, for browsers, which cannot send headers on a WebSocket, and
+//! `POST /auth/token`, also called `/negotiate`: a login becomes a short-lived token, for browsers, which cannot send headers on a WebSocket, and
 //! for people who use the HTTP API.
 
 mod asked;
@@ -198,9 +198,10 @@ fn seconds(time: SystemTime) -> u64 {
 pub(super) async fn preflight<U: UserData>(
     services: Arc<Services<U>>,
     request: HttpRequest,
+    methods: &'static str,
 ) -> Result<HttpResponse, Problem> {
     let mut response = HttpResponse::NoContent().finish();
-    cors::allow_methods(&services, &request, response.headers_mut(), "POST");
+    cors::allow_methods(&services, &request, response.headers_mut(), methods);
     Ok(response)
 }
 

@@ -18,7 +18,7 @@ pub(super) const WEB_SOCKET_PATHS: [&str; 4] = ["/ws", "/client", "/client/", "/
 /// What is on the internal listener alone where `server.internal.exclusive` says so.
 const FOR_OPERATORS: [&str; 3] = ["/metrics", "/admin", "/api"];
 
-/// The routes `/health`, `/ready`, `/metrics`, `/auth/token` and `/api`; cheap to clone, to be configured into any `App`.
+/// The routes `/health`, `/ready`, `/metrics`, `/auth/token`, `/negotiate` and `/api`; cheap to clone, to be configured into any `App`.
 ///
 /// They answer 503 until the server that gave them out has started.
 pub struct Routes<U: UserData> {
@@ -68,7 +68,10 @@ impl<U: UserData> Routes<U> {
             routes.with(move |services| login::token(services, request, body))
         };
         let routes = self.clone();
-        let preflight = move |request: HttpRequest| routes.with(move |services| login::preflight(services, request));
+        let preflight = move |methods: &'static str| {
+            let routes = routes.clone();
+            move |request: HttpRequest| routes.with(move |services| login::preflight(services, request, methods))
+        };
         let routes = self.clone();
         let api = move |request: HttpRequest, body: web::Payload| {
             routes.with(move |services| api::answer(services, request, body))
@@ -79,8 +82,15 @@ impl<U: UserData> Routes<U> {
             .service(web::resource("/metrics").route(web::route().guard(get_or_head()).to(metrics)))
             .service(
                 web::resource("/auth/token")
+                    .route(web::post().to(token.clone()))
+                    .route(web::method(Method::OPTIONS).to(preflight("POST"))),
+            )
+            // What the samples of the SDKs ask.
+            .service(
+                web::resource("/negotiate")
+                    .route(web::get().to(token.clone()))
                     .route(web::post().to(token))
-                    .route(web::method(Method::OPTIONS).to(preflight)),
+                    .route(web::method(Method::OPTIONS).to(preflight("GET, POST"))),
             )
             .service(web::resource(api::PATTERN).to(api));
         for path in WEB_SOCKET_PATHS {

@@ -54,7 +54,8 @@ impl Workplace {
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_folkmoot"));
         let inherited = std::env::vars().filter(|(name, _)| name == "PATH" || name.starts_with("LLVM_PROFILE"));
-        command.env_clear().envs(inherited).envs(self.environment.iter().cloned());
+        // Tests look for `key=value`, unless they want something else themselves.
+        command.env_clear().envs(inherited).env("FOLKMOOT__LOG__FORMAT", "text").envs(self.environment.iter().cloned());
         command.args(arguments).current_dir(self.path()).stdin(Stdio::null());
         command
     }

@@ -130,3 +130,35 @@ fn a_database_file_that_cannot_be_opened_is_one_clear_sentence() {
     assert_eq!(said.lines().count(), 1, "{said}");
     assert!(said.contains("data"), "{said}");
 }
+
+#[test]
+fn a_log_that_no_terminal_shows_is_json() {
+    let workplace = Workplace::empty().env("FOLKMOOT__LOG__FORMAT", "auto");
+    let mut server = workplace.serve(&[]);
+    server.signal("TERM");
+    assert!(server.wait().success());
+    server.wait_for("the server has ended");
+    let printed = server.printed();
+    let objects = printed.lines().filter(|line| line.starts_with('{'));
+    let lines: Vec<serde_json::Value> = objects.map(|line| serde_json::from_str(line).unwrap()).collect();
+    let end = lines.iter().find(|line| line["message"].as_str().unwrap().contains("is going away")).unwrap();
+    assert_eq!(
+        (&end["level"], &end["target"], &end["signal"]),
+        (&"info".into(), &"folkmoot::cli::serve".into(), &"SIGTERM".into())
+    );
+    let time = end["time"].as_str().unwrap();
+    assert!(time.len() == "2026-11-23T04:06:14.123Z".len() && time.ends_with('Z'), "{time}");
+    assert!(!printed.contains(" INFO "), "{printed}");
+}
+
+#[test]
+fn who_starts_it_without_users_is_told_how_to_add_one() {
+    let hint = "`folkmoot user add LOGIN`";
+    let workplace = Workplace::empty();
+    let server = workplace.serve(&[]);
+    assert!(server.greeting().contains(hint), "{}", server.greeting());
+    drop(server);
+    workplace.add_user("mark", "swordfish-is-the-word", &[]);
+    assert!(!workplace.serve(&[]).greeting().contains(hint));
+    assert!(!Workplace::demo().serve(&[]).greeting().contains(hint));
+}

@@ -191,3 +191,65 @@ async fn while_keys_rotate_tokens_under_both_are_accepted_and_the_first_signs() 
     let refused = server.handshake().token(issued).refused(401).await;
     assert!(!refused.body.contains("signed"), "{}", refused.body);
 }
+
+#[tokio::test]
+async fn samples_of_sdks_get_their_token_from_negotiate() {
+    let server = Setup::new().start().await;
+    let login = basic("user-1", "password-1");
+    let (login, form) = (("Authorization", &*login), ("Content-Type", "application/x-www-form-urlencoded"));
+    let fields = "login=user-1&password=password-1";
+    for (method, header, body) in [("GET", login, ""), ("POST", login, ""), ("POST", form, fields)] {
+        let answer = server.http(method, "/negotiate?hub=chat", &[header], body).await;
+        assert_eq!((answer.status, answer.header("cache-control")), (200, Some("no-store")), "{}", answer.body);
+        let answer = answer.json();
+        let token = answer["token"].as_str().unwrap();
+        let url = format!("ws://{}/client/hubs/chat?access_token={token}", server.address);
+        assert_eq!(answer["url"], url);
+        assert!(answer["expiresAt"].is_u64());
+        server.handshake().path("/client/hubs/chat").token(token).connect().await.unwrap();
+    }
+
+    // A password in a URL ends in logs, and the body of a GET means nothing.
+    for (method, path, headers, body) in [
+        ("GET", format!("/negotiate?hub=chat&{fields}"), vec![], ""),
+        ("GET", "/negotiate".to_owned(), vec![form], fields),
+        ("GET", "/negotiate".to_owned(), vec![("Authorization", "Bearer x")], ""),
+        ("POST", format!("/negotiate?hub=chat&{fields}"), vec![], ""),
+    ] {
+        assert_eq!(server.http(method, &path, &headers, body).await.status, 401, "{method} {path}");
+    }
+    assert_eq!(server.http("DELETE", "/negotiate", &[login], "").await.status, 405);
+}
+
+#[tokio::test]
+async fn a_session_is_renewed_at_negotiate() {
+    let server = Setup::new().start().await;
+    let login = basic("user-1", "password-1");
+    let begun = server.http("POST", "/negotiate?refresh=true", &[("Authorization", &login)], "").await.json();
+    let bearer = format!("Bearer {}", begun["refreshToken"].as_str().unwrap());
+    let renewed = server.http("GET", "/negotiate?hub=chat", &[("Authorization", &bearer)], "").await;
+    assert_eq!(renewed.status, 200, "{}", renewed.body);
+    server.handshake().token(renewed.json()["token"].as_str().unwrap()).connect().await.unwrap();
+}
+
+#[tokio::test]
+async fn negotiate_has_the_rules_of_a_login_on_origin_host_and_failures() {
+    let server = Setup::new()
+        .config(|config| {
+            config.server.origins = vec!["https://app.example.com".parse().unwrap()];
+            config.auth.failures.address_per_minute = 2;
+        })
+        .start()
+        .await;
+    let login = ("Authorization", &*basic("user-1", "password-1"));
+    let from = |origin| [login, ("Origin", origin)];
+    let own = server.http("GET", "/negotiate", &from("https://app.example.com"), "").await;
+    assert_eq!(own.header("access-control-allow-origin"), Some("https://app.example.com"));
+    assert_eq!(server.http("GET", "/negotiate", &from("https://evil.example"), "").await.status, 403);
+    let asked = server.http("OPTIONS", "/negotiate", &[("Origin", "https://app.example.com")], "").await;
+    assert_eq!((asked.status, asked.header("access-control-allow-methods")), (204, Some("GET, POST")));
+    let wrong = basic("user-1", "wrong");
+    for status in [401, 401, 429] {
+        assert_eq!(server.http("GET", "/negotiate", &[("Authorization", &wrong)], "").await.status, status);
+    }
+}

@@ -1,7 +1,7 @@
-//! What a request to `/auth/token` asks for: by which credential, a token for what, and whether it will come again.
+//! What a request to `/auth/token` or `/negotiate` asks for: by which credential, a token for what, and whether it will come again.
 
 use actix_web::HttpRequest;
-use actix_web::http::header;
+use actix_web::http::{Method, header};
 use actix_web::web::Bytes;
 use zeroize::Zeroizing;
 
@@ -51,7 +51,8 @@ impl Asked {
                 fields.set(&name, &value);
             }
         }
-        let has_form = is_form(request) && !body.is_empty();
+        // The body of a GET means nothing, whatever it says.
+        let has_form = request.method() == Method::POST && is_form(request) && !body.is_empty();
         if has_form {
             for (name, value) in url::form_urlencoded::parse(body) {
                 fields.set(&name, &value);
@@ -94,7 +95,7 @@ impl Fields {
 
     fn login(&self, has_form: bool) -> Result<BasicCredentials, Problem> {
         if !has_form {
-            return Err(Problem::unauthorized("Send HTTP Basic, or a form with 'login' and 'password'."));
+            return Err(Problem::unauthorized("Send HTTP Basic, or POST a form with 'login' and 'password'."));
         }
         let (Some(login), Some(password)) = (&self.login, &self.password) else {
             return Err(Problem::unauthorized("The form needs 'login' and 'password'."));
