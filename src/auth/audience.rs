@@ -60,9 +60,12 @@ pub fn is_login(aud: &str, names: OwnNames<'_>) -> bool {
 }
 
 /// Whether `aud` is the URL of a request for `path` (percent-encoded as it came). The query of neither counts.
+///
+/// Compared segment by segment, as requests are routed: a token for what is done to the group `a/connections` is none
+/// for the connections of the group `a`.
 pub fn is_request(aud: &str, path: &str, names: OwnNames<'_>) -> bool {
-    let wanted = percent_decoded(without_query(path));
-    own_paths(aud, names).any(|path| percent_decoded(without_query(path)) == wanted)
+    let wanted = without_query(path);
+    own_paths(aud, names).any(|path| segments(without_query(path)).eq(segments(wanted)))
 }
 
 /// The paths on this server that an audience may mean: none when it is another server's; the path as written for the
@@ -81,6 +84,10 @@ fn own_paths<'a>(aud: &'a str, names: OwnNames<'a>) -> impl Iterator<Item = &'a 
 
 fn without_query(path: &str) -> &str {
     path.split_once('?').map_or(path, |(path, _)| path)
+}
+
+fn segments(path: &str) -> impl Iterator<Item = Cow<'_, [u8]>> {
+    path.split('/').map(percent_decoded)
 }
 
 fn strip_prefix_no_case<'a>(path: &'a [u8], prefix: &str) -> Option<&'a [u8]> {
@@ -183,6 +190,18 @@ mod tests {
             "http://localhost/api/hubs/chat/groups/sales%2Feurope/:send",
         ] {
             assert!(!is_request(aud, path, names), "{aud}");
+        }
+    }
+
+    #[test]
+    fn an_encoded_slash_in_a_name_is_no_other_route() {
+        let host = HostPort::parse("localhost:8080").unwrap();
+        let names = OwnNames { host: Some(&host), public_urls: &[] };
+        let (group, connections) = ("/api/hubs/chat/groups/a%2Fconnections", "/api/hubs/chat/groups/a/connections");
+        for (signed, asked) in [(group, connections), (connections, group)] {
+            let aud = format!("http://localhost:8080{signed}");
+            assert!(is_request(&aud, signed, names), "{signed}");
+            assert!(!is_request(&aud, asked, names), "{signed} for {asked}");
         }
     }
 

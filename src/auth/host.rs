@@ -114,6 +114,12 @@ impl HostPort {
             || self.host.parse::<Ipv4Addr>().is_ok_and(|address| address.is_loopback())
             || address.parse::<Ipv6Addr>().is_ok_and(|address| address.is_loopback())
     }
+
+    /// Whether anybody could have this name in a DNS of their own, and have it mean any machine: not an address, and
+    /// not a name without a dot, which nobody can register.
+    pub fn can_be_anybodys(&self) -> bool {
+        !self.host.starts_with('[') && self.host.contains('.') && self.host.parse::<Ipv4Addr>().is_err()
+    }
 }
 
 impl fmt::Display for HostPort {
@@ -214,6 +220,22 @@ mod tests {
             ("my_backend", "my_backend"),
         ] {
             assert_eq!(HostPort::parse(text).map(|host| host.to_string()).as_deref(), Ok(shown), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_somebody_can_register_may_mean_any_machine() {
+        for (text, anybodys) in [
+            ("evil.example:8080", true),
+            ("127.0.0.1.evil.example", true),
+            ("127.1", true),
+            ("localhost:8080", false),
+            ("buildhost:8080", false),
+            ("127.0.0.1:8080", false),
+            ("10.0.0.7", false),
+            ("[::ffff:127.0.0.1]:8080", false),
+        ] {
+            assert_eq!(HostPort::parse(text).unwrap().can_be_anybodys(), anybodys, "{text}");
         }
     }
 

@@ -97,9 +97,12 @@ impl ClientAddress {
 
     /// Whether the client is a process of this machine and not a proxy here that passes on a stranger's request.
     ///
-    /// Demo users and `/metrics` rely on it. A proxy that adds no header at all cannot be told from a local client.
+    /// Demo users and `/metrics` rely on it, so neither is it a browser here with a page of somebody whose name was made
+    /// to mean this machine (DNS rebinding): on a bind to all addresses, this is what keeps that page out. A proxy that
+    /// adds no header at all and asks by our address cannot be told from a local client.
     pub fn is_direct_loopback(&self) -> bool {
-        !self.forwarded && self.address.is_loopback()
+        let by_foreign_name = self.host.as_ref().is_some_and(HostPort::can_be_anybodys);
+        !self.forwarded && !by_foreign_name && self.address.is_loopback()
     }
 }
 
@@ -388,6 +391,14 @@ mod tests {
             assert!(!client("127.0.0.1", &[(header, "127.0.0.1")]).is_direct_loopback(), "{header}");
         }
         assert!(!client("::1", &[("x-forwarded-for", "127.0.0.1")]).is_direct_loopback());
+    }
+
+    #[test]
+    fn a_page_under_a_name_that_was_made_to_mean_this_machine_is_no_local_client() {
+        assert!(!client("127.0.0.1", &[("host", "evil.example:8080")]).is_direct_loopback());
+        for own in ["localhost:8080", "127.0.0.1:8080", "[::1]:8080", "buildhost:8080"] {
+            assert!(client("127.0.0.1", &[("host", own)]).is_direct_loopback(), "{own}");
+        }
     }
 
     #[test]

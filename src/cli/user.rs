@@ -235,7 +235,7 @@ async fn passwd(store: &dyn UserStore, login: &UserId, from_stdin: bool, out: &m
 
 fn show(user: &UserRecord, json: bool, out: &mut dyn Write) -> anyhow::Result<()> {
     if json {
-        writeln!(out, "{}", serde_json::to_string_pretty(user)?)?;
+        writeln!(out, "{}", printable_json(&serde_json::to_string_pretty(user)?))?;
     } else {
         write!(out, "{}", details(user))?;
     }
@@ -288,7 +288,7 @@ async fn list(store: &dyn UserStore, json: bool, out: &mut dyn Write) -> anyhow:
         let page = store.list(after.as_ref(), PAGE).await?;
         if json {
             for user in &page {
-                writeln!(out, "{}", serde_json::to_string(user)?)?;
+                writeln!(out, "{}", printable_json(&serde_json::to_string(user)?))?;
             }
         } else {
             // The columns are as wide as the first page needs them.

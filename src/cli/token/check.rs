@@ -17,7 +17,7 @@ use super::place;
 use crate::auth::host::{BaseUrl, OwnNames};
 use crate::auth::permissions::{HubRole, Role};
 use crate::auth::token::{MAX_TOKEN_BYTES, STORE_USER_CLAIM, TokenError, Tokens};
-use crate::cli::text::{printable, span, timestamp};
+use crate::cli::text::{printable, printable_json, span, timestamp};
 use crate::config::Config;
 use crate::ids::{HubName, UserId};
 use crate::users;
@@ -117,7 +117,7 @@ impl CheckArgs {
         let found = self.examine(&token, &tokens, config)?;
         let out = &mut io::stdout();
         if self.json {
-            writeln!(out, "{}", found.as_json())?;
+            writeln!(out, "{}", printable_json(&found.as_json().to_string()))?;
         } else {
             found.write(out)?;
         }
