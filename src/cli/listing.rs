@@ -42,7 +42,9 @@ impl<'a, const N: usize> Listing<'a, N> {
         let out = &mut io::stdout().lock();
         let page = |entries: &[Map<String, Value>]| {
             if self.args.json {
-                return entries.iter().try_for_each(|entry| writeln!(out, "{}", printable_json(&serde_json::to_string(entry)?)));
+                return entries
+                    .iter()
+                    .try_for_each(|entry| writeln!(out, "{}", printable_json(&serde_json::to_string(entry)?)));
             }
             let rows: Vec<_> = entries.iter().map(self.row).collect();
             self.table.write(out, &rows)

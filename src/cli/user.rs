@@ -11,6 +11,7 @@ use anyhow::{Context, bail};
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
+use super::text::printable_json;
 use super::{EXIT_DATA, Failure};
 use crate::auth::permissions::HubRole;
 use crate::config::Config;
