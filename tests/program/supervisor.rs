@@ -1,5 +1,6 @@
 //! What systemd is told of a server that it started with `Type=notify-reload`.
 
+use std::io::ErrorKind;
 use std::os::unix::net::UnixDatagram;
 
 use crate::process::{PATIENCE, Workplace};
@@ -17,7 +18,13 @@ fn supervised() -> (UnixDatagram, Workplace) {
 /// The next thing that the supervisor is told, line by line.
 fn told(socket: &UnixDatagram) -> Vec<String> {
     let mut buffer = [0; 1024];
-    let length = socket.recv(&mut buffer).unwrap();
+    let length = loop {
+        match socket.recv(&mut buffer) {
+            // As the end of a child does (`client::Unshaken`).
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            length => break length.unwrap(),
+        }
+    };
     String::from_utf8(buffer[..length].to_vec()).unwrap().lines().map(str::to_owned).collect()
 }
 

@@ -117,9 +117,15 @@ export class Pager {
   }
 
   #turn(direction) {
-    if (direction > 0 && this.#next) this.#tokens.push(this.#next);
-    if (direction < 0 && this.#tokens.length > 1) this.#tokens.pop();
-    return this.refresh();
+    if (direction > 0) {
+      // Nothing to go on to; or a second click before the page of the first one is there, and says what is next.
+      if (!this.#next) return;
+      this.#tokens.push(this.#next);
+    } else if (this.#tokens.length > 1) {
+      this.#tokens.pop();
+    }
+    this.#next = null;
+    this.refresh();
   }
 }
 
