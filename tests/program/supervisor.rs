@@ -39,7 +39,7 @@ fn a_supervisor_is_told_of_the_start_of_reloads_and_of_the_end() {
     assert_eq!(reloading[0], "RELOADING=1");
     let time = reloading[1].strip_prefix("MONOTONIC_USEC=").unwrap();
     assert!(time.parse::<u64>().unwrap() > 0);
-    assert_eq!(told(&socket), ["READY=1"]);
+    assert_eq!(told(&socket), ["READY=1", "STATUS="]);
 
     server.signal("TERM");
     assert_eq!(told(&socket), ["STOPPING=1"]);
@@ -55,8 +55,14 @@ fn a_reload_that_is_refused_is_over_too() {
     std::fs::write(workplace.path().join("config.yaml"), "serve: {}\n").unwrap();
     server.signal("HUP");
     assert_eq!(told(&socket)[0], "RELOADING=1");
-    assert_eq!(told(&socket), ["READY=1"]);
+    let refused = "STATUS=The last reload was refused (the log says why); what was before goes on";
+    assert_eq!(told(&socket), ["READY=1", refused]);
     server.wait_for("nothing is changed");
+
+    std::fs::write(workplace.path().join("config.yaml"), "").unwrap();
+    server.signal("HUP");
+    assert_eq!(told(&socket)[0], "RELOADING=1");
+    assert_eq!(told(&socket), ["READY=1", "STATUS="]);
 }
 
 #[test]

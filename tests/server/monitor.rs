@@ -116,6 +116,8 @@ async fn what_a_watcher_sees_is_what_the_metrics_say(setup: Setup) {
     const RATES: [&str; 4] = ["messages_in", "messages_out", "bytes_in", "bytes_out"];
     let setup = setup.config(|config| {
         config.limits.write_timeout = Duration::from_secs(60);
+        config.limits.max_frame_bytes = 1 << 18;
+        config.limits.max_message_bytes = 1 << 18;
         config.limits.outbound_bytes = 1 << 20;
         config.limits.bytes_per_second = 1 << 34;
         config.limits.messages_per_second = 1 << 20;

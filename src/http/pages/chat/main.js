@@ -109,7 +109,10 @@ function heard(frame) {
     if (selected) conversations.put(selected, { ...content, at: Date.now(), user: { username: "Server" } }, { counts: true });
     return;
   }
-  const conversation = conversations.of(frame.group);
+  let conversation = conversations.of(frame.group);
+  if (!conversation && membership.isLeaving(frame.group)) return;
+  // Neither: somebody else, the server say, has put us into the group.
+  conversation ??= conversations.add(frame.group);
   const within = conversation.name === frame.group ? undefined : frame.group;
   const at = Date.now();
   if (frame.dropped) {

@@ -16,6 +16,7 @@ export class Membership {
   #conversations;
   // Groups that were left by hand although the server puts us there.
   #left = new Set();
+  #leaving = new Set();
   // Groups that were joined by hand before the page was reloaded, until the first connection.
   #wanted = [];
   #listings = new Map();
@@ -50,7 +51,7 @@ export class Membership {
     stays.forEach((group) => this.#conversations.add(group));
     const leaving = groups.filter((group) => this.#left.has(group));
     await Promise.allSettled([
-      ...leaving.map((group) => this.#connection.request({ type: "leaveGroup", group })),
+      ...leaving.map((group) => this.#leaveAgain(group)),
       ...again.map((name) => this.#joinAgain(name)),
       ...stays.map((group) => this.list(group)),
     ]);
@@ -68,6 +69,11 @@ export class Membership {
       conversation.byHand = false;
       this.#conversations.put(conversation, { kind: "note", text, at: Date.now() });
     }
+  }
+
+  async #leaveAgain(group) {
+    this.#leaving.add(group);
+    await this.#connection.request({ type: "leaveGroup", group }).finally(() => this.#leaving.delete(group));
   }
 
   stop() {
@@ -91,6 +97,11 @@ export class Membership {
     await this.#connection.request({ type: "leaveGroup", group: name });
     if (!this.#conversations.get(name)?.byHand) this.#left.add(name);
     this.#conversations.remove(name);
+  }
+
+  /** Whether the server has put us into a group that was left by hand, and that we are about to leave again. */
+  isLeaving(name) {
+    return this.#leaving.has(name);
   }
 
   /** Asks anew who is in the group that somebody looks at. */
