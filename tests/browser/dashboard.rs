@@ -272,6 +272,34 @@ fn the_live_tail_tells_who_comes_goes_and_is_refused() {
 }
 
 #[test]
+fn the_view_that_was_asked_for_last_is_shown_whichever_answer_comes_first() {
+    let test = "the_view_that_was_asked_for_last_is_shown_whichever_answer_comes_first";
+    let Some(driver) = Driver::of_test(test) else { return };
+    let place = Place::quiet(&[]);
+    let browser = place.open_as(&driver, "ops");
+    browser.see_text("h1", "Overview");
+    // The answer that the first view waits for comes when the second one is there.
+    let hold = "const real = window.fetch; let held = false; \
+                window.fetch = async (...call) => { \
+                  if (held || !call[0].endsWith('/hubs')) return real(...call); \
+                  held = true; \
+                  const answer = await real(...call); \
+                  await new Promise((go) => { window.go = go; }); \
+                  setTimeout(() => { window.gone = true; }, 200); \
+                  return answer; \
+                }";
+    browser.js(hold, Vec::new());
+    browser.js("location.hash = '#/connections?hub=chat'", Vec::new());
+    browser.wait("the first one waits", |browser| browser.js("return Boolean(window.go)", Vec::new()) == true);
+    view(&browser, "#/tail", "Live tail");
+    browser.js("window.go()", Vec::new());
+    browser.wait("the first one has its answer", |browser| browser.js("return window.gone", Vec::new()) == true);
+    assert_eq!(browser.text("h1"), "Live tail");
+    assert!(browser.text("nav [aria-current]").contains("Live tail"));
+    browser.expect_clean_console();
+}
+
+#[test]
 fn who_may_only_read_sees_no_button_that_would_be_refused() {
     let Some(driver) = Driver::of_test("who_may_only_read_sees_no_button_that_would_be_refused") else { return };
     let place = Place::populated();
