@@ -289,7 +289,7 @@ fn the_view_that_was_asked_for_last_is_shown_whichever_answer_comes_first() {
     // The answer that the first view waits for comes when the second one is there.
     let hold = "const real = window.fetch; let held = false; \
                 window.fetch = async (...call) => { \
-                  if (held || !call[0].endsWith('/hubs')) return real(...call); \
+                  if (held || !String(call[0]).endsWith('/hubs')) return real(...call); \
                   held = true; \
                   const answer = await real(...call); \
                   await new Promise((go) => { window.go = go; }); \
@@ -305,6 +305,24 @@ fn the_view_that_was_asked_for_last_is_shown_whichever_answer_comes_first() {
     assert_eq!(browser.text("h1"), "Live tail");
     assert!(browser.text("nav [aria-current]").contains("Live tail"));
     browser.expect_clean_console();
+}
+
+#[test]
+fn one_token_serves_many_requests() {
+    let Some(driver) = Driver::of_test("one_token_serves_many_requests") else { return };
+    let place = Place::quiet(&[]);
+    let browser = place.open_as(&driver, "ops");
+    for (hash, title) in [
+        ("#/connections?hub=chat", "Connections"),
+        ("#/groups?hub=chat", "Groups"),
+        ("#/configuration", "Configuration"),
+    ] {
+        view(&browser, hash, title);
+    }
+    browser.see_text("tbody code", "server.port");
+    let tokens =
+        "return performance.getEntriesByType('resource').filter(({ name }) => name.endsWith('/auth/token')).length";
+    assert_eq!(browser.js(tokens, Vec::new()), 2, "one for the HTTP API, and one for the live data");
 }
 
 #[test]

@@ -91,7 +91,7 @@ export class Api {
   async #renew() {
     try {
       const { token, expiresAt } = await this.#session.token({ audience: "api" });
-      this.#token = { text: token, until: new Date(expiresAt).getTime() - MARGIN_MS };
+      this.#token = { text: token, until: expiresAt * 1000 - MARGIN_MS };
       return token;
     } catch (error) {
       if (error.final) this.#ended(error.message);

@@ -61,7 +61,7 @@ export class Session {
     }
   }
 
-  /** A token that works now: `{ token, url, expiresAt }`. Throws a `LoginError`. */
+  /** A token that works now: `{ token, url, expiresAt }`, the end in seconds since 1970. Throws a `LoginError`. */
   async token({ hub, audience } = {}) {
     const fresh = this.#fresh;
     this.#fresh = null;
