@@ -1,7 +1,7 @@
-//! How values are written for a person: times, spans, and texts that came from outside.
+//! How values are written for a person: spans, and texts that came from outside.
 
 use std::borrow::Cow;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 /// A text from outside as a terminal may show it: control characters, which could move its cursor or recolour it, are
 /// written as escapes.
@@ -28,27 +28,6 @@ pub(super) fn printable_json(json: &str) -> Cow<'_, str> {
 /// Control characters, and those that turn the direction of what follows.
 fn is_unprintable(c: char) -> bool {
     c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-}
-
-/// A time as `2026-11-23T12:00:00Z`.
-pub(super) fn timestamp(time: SystemTime) -> String {
-    let seconds = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
-    let (days, second) = (seconds / 86_400, seconds % 86_400);
-    let (year, month, day) = civil(days);
-    format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", second / 3600, second / 60 % 60, second % 60)
-}
-
-/// The date of a day after 1970-01-01, counted in years that begin in March, so that the leap day is the last.
-fn civil(days: u64) -> (u64, u64, u64) {
-    let days = days + 719_468;
-    let era = days / 146_097;
-    let of_era = days % 146_097;
-    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * month + 2) / 5 + 1;
-    let (month, next_year) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
-    (era * 400 + year_of_era + next_year, month, day)
 }
 
 /// A span in its largest whole unit: `59m`, `3d`.
@@ -81,16 +60,6 @@ mod tests {
             assert_eq!(shown.lines().count(), json.lines().count());
             assert_eq!(serde_json::from_str::<serde_json::Value>(&shown).unwrap(), value);
         }
-    }
-
-    #[test]
-    fn times_are_written_in_utc() {
-        let at = |seconds| timestamp(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds));
-        assert_eq!(at(0), "1970-01-01T00:00:00Z");
-        assert_eq!(at(951_782_399), "2000-02-28T23:59:59Z");
-        assert_eq!(at(951_782_400), "2000-02-29T00:00:00Z");
-        assert_eq!(at(1_767_225_599), "2025-12-31T23:59:59Z");
-        assert_eq!(at(4_107_542_400), "2100-03-01T00:00:00Z");
     }
 
     #[test]

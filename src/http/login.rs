@@ -24,6 +24,7 @@ use crate::auth::host::BaseUrl;
 use crate::auth::origin::CredentialKind;
 use crate::auth::peer::ClientAddress;
 use crate::auth::token::{RefreshToken, TokenError, fingerprint};
+use crate::clock::seconds;
 use crate::groups::watch::Happening;
 use crate::ids::{HubName, UserId};
 use crate::metrics::Limit;
@@ -188,10 +189,6 @@ async fn begin_session<U: UserData>(
     let ttl = services.config().auth.session_ttl;
     let issued = services.now().tokens.issue_refresh_token(refresh, base, ttl, SystemTime::now())?;
     Ok((issued.token, seconds(issued.expires_at)))
-}
-
-fn seconds(time: SystemTime) -> u64 {
-    time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
 /// Tells a browser that a page of `server.origins` may log in from there.

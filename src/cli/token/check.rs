@@ -17,7 +17,8 @@ use super::place;
 use crate::auth::host::{BaseUrl, OwnNames};
 use crate::auth::permissions::{HubRole, Role};
 use crate::auth::token::{MAX_TOKEN_BYTES, STORE_USER_CLAIM, TokenError, Tokens};
-use crate::cli::text::{printable, printable_json, span, timestamp};
+use crate::cli::text::{printable, printable_json, span};
+use crate::clock;
 use crate::config::Config;
 use crate::ids::{HubName, UserId};
 use crate::users;
@@ -264,6 +265,10 @@ fn is_own_name(base: &BaseUrl, config: &Config) -> bool {
     local || public.chain(place::public_url(config).ok()).any(|own| own.host.same_place(&base.host))
 }
 
+fn date(at: SystemTime) -> String {
+    clock::rfc3339_of_seconds(clock::seconds(at))
+}
+
 /// The claims of a token, unverified.
 fn payload(token: &str) -> Option<Map<String, Value>> {
     let payload = token.split('.').nth(1)?;
@@ -293,7 +298,7 @@ impl Findings {
     }
 
     fn as_json(&self) -> Value {
-        let seconds = |claim| Some(self.time(claim)?.duration_since(SystemTime::UNIX_EPOCH).ok()?.as_secs());
+        let seconds = |claim| self.time(claim).map(clock::seconds);
         let hub = match self.audience.as_ref().map(|audience| &audience.purpose) {
             Some(Purpose::Client(hub)) => Some(hub.as_str()),
             _ => None,
@@ -317,8 +322,8 @@ impl Findings {
         let others = self.others();
         let aud = || Some(texts(self.claims.get("aud")).join(", ")).filter(|aud| !aud.is_empty());
         let expires = self.time("exp").map(|at| match at.duration_since(now) {
-            Ok(left) => format!("{} (in {})", timestamp(at), span(left)),
-            Err(error) => format!("{} ({} ago)", timestamp(at), span(error.duration())),
+            Ok(left) => format!("{} (in {})", date(at), span(left)),
+            Err(error) => format!("{} ({} ago)", date(at), span(error.duration())),
         });
         let signed = if self.signed { "under an access key of this configuration" } else { "not by us" };
         let lines = [
@@ -329,7 +334,7 @@ impl Findings {
             ("unknown", (!unknown.is_empty()).then(|| format!("{} (grants nothing)", unknown.join(", ")))),
             ("groups", list("webpubsub.group")),
             ("data", (!others.is_empty()).then(|| Value::Object(others).to_string())),
-            ("issued", self.time("iat").map(timestamp)),
+            ("issued", self.time("iat").map(date)),
             ("expires", expires),
             ("verdict", Some(if self.refusal.is_none() { "good" } else { "refused" }.to_owned())),
         ];

@@ -15,7 +15,6 @@ mod path;
 mod query;
 mod send;
 mod server;
-mod time;
 
 use std::sync::Arc;
 
