@@ -184,7 +184,7 @@ impl CheckArgs {
         }
         if hub.is_reserved() && !is_store_user(claims) {
             let roles = texts(claims.get("role"));
-            let admin = roles.iter().filter_map(|role| role.parse().ok()).any(|role: Role| is_admin(&role));
+            let admin = roles.iter().filter_map(|role| role.parse().ok()).any(|role: Role| role.is_for_operators());
             return (!admin).then(|| format!("the hub '{hub}' is entered with an admin role only"));
         }
         if !hub.is_reserved() && !config.hubs.allow_undeclared && !config.hubs.is_declared(hub) {
@@ -234,7 +234,8 @@ fn refused_user(
     if record.disabled {
         return Ok(Some(format!("the user '{login}' is disabled")));
     }
-    let has_admin = |counts: &dyn Fn(&HubRole) -> bool| record.roles.iter().any(|r| counts(r) && is_admin(&r.role));
+    let has_admin =
+        |counts: &dyn Fn(&HubRole) -> bool| record.roles.iter().any(|r| counts(r) && r.role.is_for_operators());
     Ok(match audience.map(|audience| &audience.purpose) {
         Some(Purpose::Client(hub)) if hub.is_reserved() => {
             (!has_admin(&|role| role.counts_in(hub))).then(|| format!("the user '{login}' has no admin role"))
@@ -247,10 +248,6 @@ fn refused_user(
         }
         _ => None,
     })
-}
-
-fn is_admin(role: &Role) -> bool {
-    matches!(role, Role::Admin | Role::AdminRead)
 }
 
 fn is_store_user(claims: &Map<String, Value>) -> bool {
