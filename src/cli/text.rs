@@ -7,7 +7,7 @@ use std::time::Duration;
 
 /// Whether a terminal would do something else with it than show it: control characters, line separators, and the marks
 /// that change the direction of the text around them or cannot be seen at all. All of them are in the first plane.
-pub(super) fn is_harmful(c: char) -> bool {
+pub(super) fn is_unprintable(c: char) -> bool {
     let invisible = matches!(c,
         '\u{61c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
             | '\u{fff9}'..='\u{fffb}');
@@ -16,14 +16,14 @@ pub(super) fn is_harmful(c: char) -> bool {
 
 /// A text on one line. What is harmful is shown as `\u{1b}`, so that nobody is deceived about what came.
 pub(super) fn printable(text: &str) -> Cow<'_, str> {
-    if !text.contains(is_harmful) {
+    if !text.contains(is_unprintable) {
         return Cow::Borrowed(text);
     }
     let mut shown = String::with_capacity(text.len() + 16);
     for c in text.chars() {
         match c {
             '\t' => shown.push(' '),
-            c if is_harmful(c) => shown.extend(c.escape_unicode()),
+            c if is_unprintable(c) => shown.extend(c.escape_unicode()),
             c => shown.push(c),
         }
     }
@@ -33,7 +33,7 @@ pub(super) fn printable(text: &str) -> Cow<'_, str> {
 /// JSON in which everything harmful is written as JSON's own escape, which means the same. The line breaks between its
 /// parts stay; those in texts are escapes already.
 pub(super) fn printable_json(json: &str) -> Cow<'_, str> {
-    if !json.contains(|c| c != '\n' && is_harmful(c)) {
+    if !json.contains(|c| c != '\n' && is_unprintable(c)) {
         return Cow::Borrowed(json);
     }
     let mut shown = String::with_capacity(json.len() + 16);
@@ -42,7 +42,7 @@ pub(super) fn printable_json(json: &str) -> Cow<'_, str> {
             '\n' => shown.push(c),
             // Only between its parts, where there may be any blank.
             '\r' | '\t' => shown.push(' '),
-            c if is_harmful(c) => {
+            c if is_unprintable(c) => {
                 // Writing into a String does not fail.
                 let _ = write!(shown, "\\u{:04x}", u32::from(c));
             }
@@ -84,7 +84,7 @@ mod tests {
         #[test]
         fn whatever_comes_nothing_harmful_is_left(text in any::<String>()) {
             let once = printable(&text);
-            prop_assert!(!once.contains(is_harmful));
+            prop_assert!(!once.contains(is_unprintable));
             prop_assert_eq!(printable(&once), once.as_ref());
         }
 
@@ -93,7 +93,7 @@ mod tests {
             let value = json!({ key: [text, 1.5, null] });
             for json in [value.to_string(), serde_json::to_string_pretty(&value).unwrap()] {
                 let shown = printable_json(&json);
-                prop_assert!(!shown.contains(|c| c != '\n' && is_harmful(c)));
+                prop_assert!(!shown.contains(|c| c != '\n' && is_unprintable(c)));
                 prop_assert_eq!(shown.lines().count(), json.lines().count());
                 prop_assert_eq!(&serde_json::from_str::<Value>(&shown).unwrap(), &value);
             }

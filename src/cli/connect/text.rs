@@ -32,7 +32,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::cli::text::is_harmful;
+    use crate::cli::text::is_unprintable;
 
     #[test]
     fn no_line_of_a_message_looks_like_another_message() {
@@ -50,7 +50,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_line_has_anything_harmful(text in any::<String>()) {
-            prop_assert!(!printable_lines(&text).contains(|c| c != '\n' && is_harmful(c)));
+            prop_assert!(!printable_lines(&text).contains(|c| c != '\n' && is_unprintable(c)));
         }
 
         #[test]
@@ -58,7 +58,7 @@ mod tests {
             let value = json!({ key: [text, 1.5, null] });
             for written in [value.to_string(), serde_json::to_string_pretty(&value).unwrap()] {
                 let line = printable_json_line(&written);
-                prop_assert!(!line.contains(is_harmful));
+                prop_assert!(!line.contains(is_unprintable));
                 prop_assert_eq!(&serde_json::from_str::<Value>(&line).unwrap(), &value);
             }
         }
