@@ -6,11 +6,13 @@ mod chat;
 mod chat_faults;
 mod chat_looks;
 mod chat_page;
-#[path = "../program/client.rs"]
+#[path = "../common/client.rs"]
 mod client;
 mod dashboard;
 mod driver;
 mod harness;
-#[path = "../program/process.rs"]
+#[path = "../common/notes.rs"]
+mod notes;
+#[path = "../common/process.rs"]
 mod process;
 mod support;
