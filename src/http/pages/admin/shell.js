@@ -29,6 +29,8 @@ export class Shell {
   #context;
   #hub = "";
   #view = null;
+  // Counts the views that were asked for: one that is waited for still, and not wanted any more, is not shown.
+  #asked = 0;
   #retryTimer = 0;
   #hubs = element("select", { id: "hub", onchange: () => this.#chooseHub(this.#hubs.value) });
   #menu = element("ul");
@@ -61,6 +63,7 @@ export class Shell {
   }
 
   close() {
+    this.#asked += 1;
     removeEventListener("hashchange", this.onhash);
     this.#context.live.removeEventListener("state", this.onstate);
     clearInterval(this.#retryTimer);
@@ -71,7 +74,10 @@ export class Shell {
   async show() {
     const [name, search = ""] = location.hash.replace(/^#\/?/, "").split("?");
     const query = Object.fromEntries(new URLSearchParams(search));
-    await this.#loadHubs(query.hub);
+    const asked = ++this.#asked;
+    const { value } = await this.#context.api.get("hubs");
+    if (asked !== this.#asked) return;
+    this.#showHubs(value, query.hub);
     const known = Object.hasOwn(VIEWS, name) ? name : "overview";
     const moved = this.#view !== null;
     this.#view?.close?.();
@@ -84,8 +90,7 @@ export class Shell {
     if (moved) heading.focus();
   }
 
-  async #loadHubs(wanted) {
-    const { value } = await this.#context.api.get("hubs");
+  #showHubs(value, wanted) {
     this.#hub = wanted || this.#hub || (value.find(({ hub }) => !hub.startsWith("folkmoot.")) ?? value[0])?.hub || "";
     const hubs = value.slice(0, MOST_HUBS);
     if (!hubs.some(({ hub }) => hub === this.#hub)) hubs.unshift({ hub: this.#hub, connections: 0 });
