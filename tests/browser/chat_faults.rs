@@ -3,6 +3,7 @@
 use super::chat_page::{Chat, demo_server};
 use super::driver::Driver;
 use super::process::Workplace;
+use super::support::Browser;
 
 #[test]
 fn a_restart_of_the_server_is_told_and_survived() {
@@ -21,6 +22,7 @@ fn a_restart_of_the_server_is_told_and_survived() {
     assert!(chat.page.js("return document.getElementById('send').disabled", vec![]) == true);
     chat.page.fill("#composer-text", "written meanwhile");
     chat.page.see_text("#banner-count", "Trying again");
+    chat.page.wait_eq("low contrast without a connection", Vec::new(), Browser::low_contrast);
 
     drop(server);
     let server = workplace.serve(&["--set", &format!("server.port={port}")]);

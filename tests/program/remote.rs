@@ -190,7 +190,7 @@ fn connections_are_closed_one_by_one_by_user_and_by_group() {
     let gone = ask(&workplace, &server, &["close", "nobody"], "");
     let (status, said) = failed(&gone);
     assert!(status == 1 && said.contains("no such connection"), "{said}");
-    for wrong in [&["close"][..], &["close", "x", "--user", "mark"]] {
+    for wrong in [&["close"][..], &["close", "x", "--user", "mark"], &["publish"], &["publish", "x", "y", "--all"]] {
         assert_eq!(ask(&workplace, &server, wrong, "").status.code(), Some(2), "{wrong:?}");
     }
 }

@@ -70,7 +70,11 @@ export class Shell {
   async show() {
     const [name, search = ""] = location.hash.replace(/^#\/?/, "").split("?");
     const query = Object.fromEntries(new URLSearchParams(search));
-    await this.#loadHubs(query.hub);
+    // Without an answer the hubs stay as they were, and the view says for itself what it cannot show.
+    await this.#loadHubs(query.hub).catch((error) => {
+      if (!this.#view || error.status === 401) throw error;
+      this.#hub = query.hub || this.#hub;
+    });
     const known = Object.hasOwn(VIEWS, name) ? name : "overview";
     const moved = this.#view !== null;
     this.#view?.close?.();
@@ -108,6 +112,8 @@ export class Shell {
       return element("li", {}, element("a", { href, "aria-current": view === parent ? "page" : null }, title));
     };
     replace(this.#menu, shown.map(entry));
+    // On a phone the menu is longer than the screen.
+    this.#menu.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
   }
 
   #showState() {

@@ -89,7 +89,7 @@ export class Log {
     if (message.kind === "announcement" || message.kind === "note") {
       const time = element("time", { datetime: new Date(message.at).toISOString() }, clock(message.at));
       const where = message.within ? element("span", { class: "chip" }, message.within) : null;
-      return element("li", { class: `event ${message.kind}` }, element("span", {}, message.text), where, time);
+      return element("li", { class: `event ${message.kind}` }, element("span", { dir: "auto" }, message.text), where, time);
     }
     return said(message, this.#continues(message), this.onRetry);
   }
@@ -128,7 +128,7 @@ function said(message, continues, onRetry) {
   const head = element(
     "header",
     { class: continues ? "visually-hidden" : "" },
-    element("strong", { class: "name" }, name),
+    element("strong", { class: "name", dir: "auto" }, name),
     element("time", { datetime: new Date(message.at).toISOString() }, clock(message.at)),
   );
   const chips = element("span", { class: "chips" });
