@@ -327,6 +327,7 @@ fn a_restart_of_the_server_is_told_and_survived() {
     let port = format!("server.port={}", place.program.address.port());
     place.program = place.workplace.serve_plainly(&["--set", &port]);
     browser.see_text("#state", "Live");
+    view(&browser, "#/overview", "Overview");
     browser.see_text("#now-connections", "0");
     browser.wait("the line goes on", is_moving);
     // The page goes on where it was, without a password.
@@ -409,7 +410,7 @@ fn no_view_is_wider_than_a_phone() {
         view(&browser, hash, title);
         assert_eq!(browser.overflow(), 0, "{title}");
         let current = "const { right } = document.querySelector('nav [aria-current]').getBoundingClientRect(); \
-            return right <= innerWidth";
+            return right <= innerWidth + 1";
         browser.wait(&format!("{title} is in sight in the menu"), |browser| browser.js(current, Vec::new()) == true);
     }
     view(&browser, "#/connections?hub=chat", "Connections");
