@@ -105,6 +105,31 @@ fn a_user_who_is_disabled_is_told_and_not_connected_again() {
 }
 
 #[test]
+fn who_may_do_nothing_is_told_so_in_its_place() {
+    let Some(driver) = Driver::of_test("who_may_do_nothing_is_told_so_in_its_place") else { return };
+    let workplace = Workplace::with_config("hubs: { default: chat }\n");
+    workplace.add_user("nil", "long enough", &[]);
+    workplace.add_user("zoe", "long enough", &["--department", "sales"]);
+    let server = workplace.serve(&[]);
+    let chat = Chat::open(&driver, &server);
+    chat.enter("nil", "long enough");
+    chat.page.see_text("#group-about", "Join a group to talk in it.");
+    assert!(!chat.page.is_shown("#log-empty"), "nothing can be said where there is no group");
+    chat.page.fill("#join-name", "chess");
+    chat.page.click("#join-form button");
+    chat.page.see_text("#join-error", "No role allows joining");
+    chat.page.click("#logout");
+    chat.enter("zoe", "long enough");
+    chat.page.see(".group[data-name=sales]");
+    assert_eq!(chat.page.text("#join-error"), "", "that was for somebody else");
+    chat.page.fill("#composer-text", "Hello?");
+    chat.page.click("#send");
+    chat.page.see_text("#log .failure", "No role allows sending to 'sales'");
+    assert_eq!(chat.page.text("#log .message header:not(.visually-hidden) .name"), "You");
+    chat.page.expect_clean_console();
+}
+
+#[test]
 fn a_flood_is_bounded_in_the_page() {
     let Some(driver) = Driver::of_test("a_flood_is_bounded_in_the_page") else { return };
     let (_workplace, server) = demo_server();

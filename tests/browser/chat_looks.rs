@@ -77,6 +77,7 @@ fn what_one_needs_stays_in_sight_however_much_there_is() {
     for line in 0..30 {
         mark.write(&format!("line {line}"));
     }
+    assert_eq!(mark.page.texts("#log .message.continues").len(), 29, "one name stands over all of them");
     mark.page.js("document.getElementById('log-scroller').scrollTop = 0", vec![]);
     mark.page.fill("#composer-text", "a\u{e008}\u{e007}\u{e007}\u{e007}\u{e007}\u{e007}\u{e008}b");
     mark.page.wait("the place to write has grown", |_| bottom("#log-scroller") < 600.0);

@@ -127,6 +127,7 @@ function logOut(note) {
   lostAt = null;
   membership.stop();
   conversations.clear();
+  sidebar.reset();
   frames.clear();
   status.reset();
   begin(note);
