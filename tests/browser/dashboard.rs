@@ -373,10 +373,16 @@ fn a_restart_of_the_server_is_told_and_survived() {
     browser.allow_console("WebSocket connection to");
     place.program.signal("TERM");
     assert!(place.program.wait().success());
-    browser.see_text("#state", "Connection lost");
+    browser.see_text("#state", "Connection lost: The server");
+    let told = browser.text("#state");
+    assert!(!told.contains("retry_after_ms") && !told.contains(".."), "{told}");
+    // The address and what is shown stay the same thing.
+    browser.js("location.hash = '#/groups'", Vec::new());
+    browser.see_text("h1", "Groups");
     let port = format!("server.port={}", place.program.address.port());
     place.program = place.workplace.serve_plainly(&["--set", &port]);
     browser.see_text("#state", "Live");
+    view(&browser, "#/overview", "Overview");
     browser.see_text("#now-connections", "0");
     browser.wait("the line goes on", is_moving);
     // The page goes on where it was, without a password.
@@ -458,6 +464,9 @@ fn no_view_is_wider_than_a_phone() {
     ] {
         view(&browser, hash, title);
         assert_eq!(browser.overflow(), 0, "{title}");
+        let current = "const { right } = document.querySelector('nav [aria-current]').getBoundingClientRect(); \
+            return right <= innerWidth + 1";
+        browser.wait(&format!("{title} is in sight in the menu"), |browser| browser.js(current, Vec::new()) == true);
     }
     view(&browser, "#/connections?hub=chat", "Connections");
     browser.wait_eq("everybody", CROWD, rows);
