@@ -25,9 +25,13 @@ pub(super) fn printable_json(json: &str) -> Cow<'_, str> {
     Cow::Owned(json.chars().map(escape).collect())
 }
 
-/// Control characters, and those that turn the direction of what follows.
-fn is_unprintable(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+/// Whether a terminal would do something else with it than show it: control characters, line separators, and the marks
+/// that change the direction of the text around them or cannot be seen at all.
+pub(super) fn is_unprintable(c: char) -> bool {
+    let invisible = matches!(c,
+        '\u{61c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
+            | '\u{fff9}'..='\u{fffb}');
+    invisible || c.is_control()
 }
 
 /// A time as `2026-11-23T12:00:00Z`.

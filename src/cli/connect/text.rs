@@ -4,28 +4,21 @@
 
 use std::borrow::Cow;
 
+use crate::cli::text::is_unprintable;
+
 /// What begins the further lines of one message, so that none of them can look like a message of its own.
 const CONTINUED: &str = "\n    ";
 
-/// Whether a terminal would do something else with it than show it: control characters, line separators, and the marks
-/// that change the direction of the text around them or cannot be seen at all.
-fn is_harmful(c: char) -> bool {
-    let invisible = matches!(c,
-        '\u{61c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
-            | '\u{fff9}'..='\u{fffb}');
-    invisible || c.is_control()
-}
-
 /// One line that a terminal only shows.
 pub fn harmless(text: &str) -> Cow<'_, str> {
-    if !text.contains(is_harmful) {
+    if !text.contains(is_unprintable) {
         return Cow::Borrowed(text);
     }
     let mut shown = String::with_capacity(text.len() + 16);
     for c in text.chars() {
         match c {
             '\t' => shown.push(' '),
-            c if is_harmful(c) => shown.extend(c.escape_unicode()),
+            c if is_unprintable(c) => shown.extend(c.escape_unicode()),
             c => shown.push(c),
         }
     }
@@ -40,7 +33,7 @@ pub fn harmless_lines(text: &str) -> String {
 /// The same JSON on one line and without what a terminal would act on. Raw line breaks stand between JSON's tokens only,
 /// and every other such character in a string, where its escape means the same.
 pub fn harmless_json(json: &str) -> Cow<'_, str> {
-    if !json.contains(is_harmful) {
+    if !json.contains(is_unprintable) {
         return Cow::Borrowed(json);
     }
     let mut line = String::with_capacity(json.len() + 16);
@@ -48,7 +41,7 @@ pub fn harmless_json(json: &str) -> Cow<'_, str> {
         match c {
             '\n' | '\r' | '\t' => line.push(' '),
             // All of them are in the first plane, so one escape is enough.
-            c if is_harmful(c) => line.push_str(&format!("\\u{:04x}", u32::from(c))),
+            c if is_unprintable(c) => line.push_str(&format!("\\u{:04x}", u32::from(c))),
             c => line.push(c),
         }
     }
@@ -96,8 +89,8 @@ mod tests {
     proptest! {
         #[test]
         fn whatever_comes_nothing_harmful_is_left(text in any::<String>()) {
-            prop_assert!(!harmless(&text).contains(is_harmful));
-            prop_assert!(!harmless_lines(&text).contains(|c| c != '\n' && is_harmful(c)));
+            prop_assert!(!harmless(&text).contains(is_unprintable));
+            prop_assert!(!harmless_lines(&text).contains(|c| c != '\n' && is_unprintable(c)));
             let once = harmless(&text);
             prop_assert_eq!(harmless(&once), once.as_ref());
         }
@@ -107,7 +100,7 @@ mod tests {
             let value = json!({ key: [text, 1.5, null] });
             for written in [value.to_string(), serde_json::to_string_pretty(&value).unwrap()] {
                 let line = harmless_json(&written);
-                prop_assert!(!line.contains(is_harmful));
+                prop_assert!(!line.contains(is_unprintable));
                 prop_assert_eq!(&serde_json::from_str::<Value>(&line).unwrap(), &value);
             }
         }
