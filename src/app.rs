@@ -11,6 +11,7 @@ mod opening;
 mod reload;
 mod revision;
 mod tls;
+mod unread;
 
 use std::fmt;
 use std::io;
