@@ -255,6 +255,44 @@ fn a_message_tells_whom_it_would_reach_and_reaches_them() {
 }
 
 #[test]
+fn who_is_called_like_a_step_in_a_path_is_not_taken_for_the_whole_hub() {
+    let test = "who_is_called_like_a_step_in_a_path_is_not_taken_for_the_whole_hub";
+    let Some(driver) = Driver::of_test(test) else { return };
+    let place = Place::quiet(&[]);
+    place.workplace.add_user("..", PASSWORD, &[]);
+    let mut anna = Client::connect(place.program.address, "anna", PASSWORD);
+    let mut evil = Client::connect(place.program.address, "..", PASSWORD);
+    anna.join("..", 1);
+    let browser = place.open_as(&driver, "ops");
+
+    view(&browser, "#/send?hub=chat&group=..", "Send in chat");
+    browser.see_text("#preview", "A browser cannot ask");
+    browser.fill("[name=message]", "for one group");
+    browser.click(".send .primary");
+    browser.see_text("#alerts", "A browser cannot ask");
+
+    view(&browser, "#/connections?hub=chat&user=..", "Connections of chat");
+    browser.click("button[aria-label='Disconnect all connections of ..']");
+    browser.click("dialog .danger");
+    browser.wait_eq("a second refusal", 2, |browser| browser.texts("#alerts > *").len());
+
+    // Nobody was sent anything before, nor away.
+    for (number, client) in [&mut anna, &mut evil].into_iter().enumerate() {
+        let group = format!("afterwards/{number}");
+        client.join(&group, 7);
+        client.send(&publish(&group, "still here"));
+        loop {
+            match client.hear() {
+                Heard::Frame(frame) if frame["data"] == "still here" => break,
+                Heard::Frame(frame) => assert_ne!(frame["data"], "for one group"),
+                end => panic!("{end:?}"),
+            }
+        }
+    }
+    browser.expect_clean_console();
+}
+
+#[test]
 fn the_live_tail_tells_who_comes_goes_and_is_refused() {
     let Some(driver) = Driver::of_test("the_live_tail_tells_who_comes_goes_and_is_refused") else { return };
     let place = Place::quiet(&[]);
