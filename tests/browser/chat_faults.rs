@@ -40,6 +40,7 @@ fn a_restart_of_the_server_is_told_and_survived() {
     assert!(chat.page.js("return document.getElementById('send').disabled", vec![]) == true);
     chat.page.fill("#composer-text", "written meanwhile");
     chat.page.see_text("#banner-count", "Trying again");
+    chat.page.wait_eq("low contrast without a connection", Vec::new(), Browser::low_contrast);
 
     drop(server);
     let server = workplace.serve(&["--set", &format!("server.port={port}")]);
@@ -229,6 +230,31 @@ fn what_was_joined_and_left_by_hand_is_so_after_a_reload() {
     chat.page.see("#login");
     chat.enter_as(1);
     chat.page.wait_eq("the groups of the store", from_the_store, |_| chat.groups());
+    chat.page.expect_clean_console();
+}
+
+#[test]
+fn who_may_do_nothing_is_told_so_in_its_place() {
+    let Some(driver) = Driver::of_test("who_may_do_nothing_is_told_so_in_its_place") else { return };
+    let workplace = Workplace::with_config("hubs: { default: chat }\n");
+    workplace.add_user("nil", "long enough", &[]);
+    workplace.add_user("zoe", "long enough", &["--department", "sales"]);
+    let server = workplace.serve(&[]);
+    let chat = Chat::open(&driver, &server);
+    chat.enter("nil", "long enough");
+    chat.page.see_text("#group-about", "Join a group to talk in it.");
+    assert!(!chat.page.is_shown("#log-empty"), "nothing can be said where there is no group");
+    chat.page.fill("#join-name", "chess");
+    chat.page.click("#join-form button");
+    chat.page.see_text("#join-error", "No role allows joining");
+    chat.page.click("#logout");
+    chat.enter("zoe", "long enough");
+    chat.page.see(".group[data-name=sales]");
+    assert_eq!(chat.page.text("#join-error"), "", "that was for somebody else");
+    chat.page.fill("#composer-text", "Hello?");
+    chat.page.click("#send");
+    chat.page.see_text("#log .failure", "No role allows sending to 'sales'");
+    assert_eq!(chat.page.text("#log .message header:not(.visually-hidden) .name"), "You");
     chat.page.expect_clean_console();
 }
 

@@ -255,6 +255,44 @@ fn a_message_tells_whom_it_would_reach_and_reaches_them() {
 }
 
 #[test]
+fn who_is_called_like_a_step_in_a_path_is_not_taken_for_the_whole_hub() {
+    let test = "who_is_called_like_a_step_in_a_path_is_not_taken_for_the_whole_hub";
+    let Some(driver) = Driver::of_test(test) else { return };
+    let place = Place::quiet(&[]);
+    place.workplace.add_user("..", PASSWORD, &[]);
+    let mut anna = Client::connect(place.program.address, "anna", PASSWORD);
+    let mut evil = Client::connect(place.program.address, "..", PASSWORD);
+    anna.join("..", 1);
+    let browser = place.open_as(&driver, "ops");
+
+    view(&browser, "#/send?hub=chat&group=..", "Send in chat");
+    browser.see_text("#preview", "A browser cannot ask");
+    browser.fill("[name=message]", "for one group");
+    browser.click(".send .primary");
+    browser.see_text("#alerts", "A browser cannot ask");
+
+    view(&browser, "#/connections?hub=chat&user=..", "Connections of chat");
+    browser.click("button[aria-label='Disconnect all connections of ..']");
+    browser.click("dialog .danger");
+    browser.wait_eq("a second refusal", 2, |browser| browser.texts("#alerts > *").len());
+
+    // Nobody was sent anything before, nor away.
+    for (number, client) in [&mut anna, &mut evil].into_iter().enumerate() {
+        let group = format!("afterwards/{number}");
+        client.join(&group, 7);
+        client.send(&publish(&group, "still here"));
+        loop {
+            match client.hear() {
+                Heard::Frame(frame) if frame["data"] == "still here" => break,
+                Heard::Frame(frame) => assert_ne!(frame["data"], "for one group"),
+                end => panic!("{end:?}"),
+            }
+        }
+    }
+    browser.expect_clean_console();
+}
+
+#[test]
 fn the_live_tail_tells_who_comes_goes_and_is_refused() {
     let Some(driver) = Driver::of_test("the_live_tail_tells_who_comes_goes_and_is_refused") else { return };
     let place = Place::quiet(&[]);
@@ -373,10 +411,16 @@ fn a_restart_of_the_server_is_told_and_survived() {
     browser.allow_console("WebSocket connection to");
     place.program.signal("TERM");
     assert!(place.program.wait().success());
-    browser.see_text("#state", "Connection lost");
+    browser.see_text("#state", "Connection lost: The server");
+    let told = browser.text("#state");
+    assert!(!told.contains("retry_after_ms") && !told.contains(".."), "{told}");
+    // The address and what is shown stay the same thing.
+    browser.js("location.hash = '#/groups'", Vec::new());
+    browser.see_text("h1", "Groups");
     let port = format!("server.port={}", place.program.address.port());
     place.program = place.workplace.serve_plainly(&["--set", &port]);
     browser.see_text("#state", "Live");
+    view(&browser, "#/overview", "Overview");
     browser.see_text("#now-connections", "0");
     browser.wait("the line goes on", is_moving);
     // The page goes on where it was, without a password.
@@ -405,7 +449,7 @@ fn the_configuration_is_searched_and_has_no_secrets() {
     browser.wait_eq("one key", 1, rows);
     browser.see_text("tbody tr", "--set limits.json_depth");
     browser.fill("main [type=search]", "access_keys");
-    browser.see_text("tbody tr", "hidden");
+    browser.see_text("tbody tr", "***");
     assert!(!browser.text("main").contains(key));
     browser.expect_clean_console();
 }
@@ -458,6 +502,9 @@ fn no_view_is_wider_than_a_phone() {
     ] {
         view(&browser, hash, title);
         assert_eq!(browser.overflow(), 0, "{title}");
+        let current = "const { right } = document.querySelector('nav [aria-current]').getBoundingClientRect(); \
+            return right <= innerWidth + 1";
+        browser.wait(&format!("{title} is in sight in the menu"), |browser| browser.js(current, Vec::new()) == true);
     }
     view(&browser, "#/connections?hub=chat", "Connections");
     browser.wait_eq("everybody", CROWD, rows);

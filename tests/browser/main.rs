@@ -8,7 +8,7 @@ mod chat;
 mod chat_faults;
 mod chat_looks;
 mod chat_page;
-#[path = "../program/client.rs"]
+#[path = "../common/client.rs"]
 mod client;
 mod crowd;
 mod dashboard;
@@ -16,7 +16,9 @@ mod dashboard_places;
 mod dashboard_scale;
 mod driver;
 mod harness;
-#[path = "../program/process.rs"]
+#[path = "../common/notes.rs"]
+mod notes;
+#[path = "../common/process.rs"]
 mod process;
 mod support;
 #[path = "../server/support/token.rs"]

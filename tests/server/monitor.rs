@@ -335,7 +335,7 @@ async fn the_history_and_the_configuration_are_for_operators(setup: Setup) {
     assert!(!config.body.contains("only the tests of Folkmoot"), "the access key is shown");
     let config = config.json();
     let key = |key: &str| config["value"].as_array().unwrap().iter().find(|listed| listed["key"] == key).unwrap();
-    assert_eq!(key("auth.access_keys")["value"], json!(["hidden"]));
+    assert_eq!(key("auth.access_keys")["value"], json!(["***"]));
     assert_eq!(
         (&key("limits.connections")["value"], &key("limits.connections")["origin"]),
         (&json!(777), &json!("program"))

@@ -15,8 +15,15 @@ export class ApiError extends Error {
   }
 }
 
-/** The path of names, each a segment of its own: `pathOf("hubs", "chat", "groups", "sales/eu")`. */
+/**
+ * The path of names, each a segment of its own: `pathOf("hubs", "chat", "groups", "sales/eu")`.
+ *
+ * Browsers take the names "." and "..", in any encoding, for steps in the path: what is done to a user or a group that is
+ * called ".." would be done to the whole hub. So nothing is asked about them.
+ */
 export function pathOf(...segments) {
+  const step = segments.find((segment) => segment === "." || segment === "..");
+  if (step) throw new ApiError(0, `A browser cannot ask for the name "${step}"; the program folkmoot can.`);
   return segments.map(encodeURIComponent).join("/");
 }
 

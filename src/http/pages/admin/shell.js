@@ -75,9 +75,14 @@ export class Shell {
     const [name, search = ""] = location.hash.replace(/^#\/?/, "").split("?");
     const query = Object.fromEntries(new URLSearchParams(search));
     const asked = ++this.#asked;
-    const { value } = await this.#context.api.get("hubs");
+    // Without an answer the hubs stay as they were, and the view says for itself what it cannot show.
+    const hubs = await this.#context.api.get("hubs").catch((error) => {
+      if (!this.#view || error.status === 401) throw error;
+      return null;
+    });
     if (asked !== this.#asked) return;
-    this.#showHubs(value, query.hub);
+    if (hubs) this.#showHubs(hubs.value, query.hub);
+    else this.#hub = query.hub || this.#hub;
     const known = Object.hasOwn(VIEWS, name) ? name : "overview";
     const moved = this.#view !== null;
     this.#view?.close?.();
@@ -114,6 +119,8 @@ export class Shell {
       return element("li", {}, element("a", { href, "aria-current": view === parent ? "page" : null }, title));
     };
     replace(this.#menu, shown.map(entry));
+    // On a phone the menu is longer than the screen.
+    this.#menu.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
   }
 
   #showState() {

@@ -90,7 +90,7 @@ function changed({ state, reason, final }) {
   composer.update();
   if (state === "waiting" || state === "closed") lostAt ??= byId("chat").hidden ? null : Date.now();
   // The session is over: the server wants to see a password again.
-  if (final) logOut(reason);
+  if (final) logOut(`${reason}.`);
 }
 
 /** At most once is what the server promises: what was said meanwhile is not here. */
@@ -146,6 +146,7 @@ function logOut(note) {
   lostAt = null;
   membership.stop();
   conversations.clear();
+  sidebar.reset();
   frames.clear();
   status.reset();
   begin(note);
