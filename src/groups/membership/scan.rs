@@ -125,7 +125,7 @@ impl<U> Membership<U> {
         let (mut looked_at, mut last) = (0, None);
         for (name, key) in self.index.with_prefix(target.literal_prefix(), after) {
             if looked_at >= most {
-                return last.map(GroupName::clone);
+                return last.cloned();
             }
             looked_at += 1;
             last = Some(name);
