@@ -23,8 +23,6 @@ use crate::ids::{ConnectionId, GroupName, Target};
 use crate::protocol::Data;
 use crate::user::UserData;
 
-pub use self::handlers::wall_clock;
-
 /// Names or connections that one message looks at: a millisecond's work.
 const LOOKED_AT: usize = 10_000;
 /// Connections that one message ends.

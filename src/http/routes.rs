@@ -114,6 +114,8 @@ impl<U: UserData> Routes<U> {
         config
             .service(web::resource("/").route(web::route().guard(get_or_head()).to(chat)))
             .service(web::resource("/admin").route(web::route().guard(get_or_head()).to(admin)))
+            // The links of the page begin beside it. Relative, because a proxy may serve this below a path of its own.
+            .service(web::redirect("/admin/", "../admin"))
             .service(web::resource("/demo.json").route(web::route().guard(get_or_head()).to(demo)))
             .service(web::resource("/assets/{folder}/{name:.*}").route(web::route().guard(get_or_head()).to(asset)));
     }

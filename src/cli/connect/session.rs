@@ -8,14 +8,14 @@ use futures_util::future::LocalBoxFuture;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
+use super::EXIT_INTERRUPTED;
 use super::client::{Dialer, Heard, Link, OpenError, OpenErrorKind};
 use super::conversation::Conversation;
 use super::output::Shown;
 use super::pipe::Input;
 use super::screen::Screen;
 use super::signals::Signals;
-use super::{EXIT_DENIED, EXIT_INTERRUPTED};
-use crate::cli::{EXIT_FAILURE, Failure};
+use crate::cli::{EXIT_DENIED, EXIT_FAILURE, EXIT_UNAVAILABLE, Failure};
 
 /// Texts of a pipe that may be without their ack. As many as a server holds unanswered of one connection.
 const WINDOW: usize = 16;
@@ -279,7 +279,9 @@ impl Session {
                 self.tell(format!("{error}. Trying again in {:.1} s.", wait.as_secs_f32()));
                 Ok(())
             }
-            OpenErrorKind::Passing | OpenErrorKind::Lasting => Err(failure(error.sentence)),
+            OpenErrorKind::Passing | OpenErrorKind::Lasting => {
+                Err(Failure { status: EXIT_UNAVAILABLE, message: error.sentence })
+            }
         }
     }
 

@@ -1,7 +1,5 @@
 //! How the registry and the fan-outs answer operators.
 
-use std::time::SystemTime;
-
 use actix::{Handler, MessageResult};
 
 use super::{
@@ -147,10 +145,4 @@ impl Handler<Inspect> for Fanout {
         let now = Moment::now();
         slots.into_iter().map(|(slot, id)| self.load_of(slot, id, now)).collect()
     }
-}
-
-/// Milliseconds since 1970, by the clock on the wall.
-pub fn wall_clock() -> u64 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

@@ -3,6 +3,8 @@
 const API = "/api/";
 // A token that ends sooner than this is renewed first.
 const MARGIN_MS = 30_000;
+// A network that swallows what is sent would keep a request for as long as the browser likes.
+const TIMEOUT_MS = 30_000;
 
 /** A request that was refused. `status` is 0 where no answer came. */
 export class ApiError extends Error {
@@ -70,16 +72,19 @@ export class Api {
     throw new ApiError(response.status, message);
   }
 
-  async #try(method, path, query, { headers = {}, ...options }) {
+  async #try(method, path, query, { headers = {}, signal, ...options }) {
     const given = Object.entries(query).filter(([, value]) => value !== undefined && value !== null && value !== "");
     const search = given.length ? `?${new URLSearchParams(given)}` : "";
     const Authorization = `Bearer ${await this.#bearer()}`;
     // Without credentials of the browser's own: they open nothing here.
-    const request = { method, headers: { ...headers, Authorization }, credentials: "omit", ...options };
+    const ends = AbortSignal.any([AbortSignal.timeout(TIMEOUT_MS), ...(signal ? [signal] : [])]);
+    const request = { method, headers: { ...headers, Authorization }, credentials: "omit", signal: ends, ...options };
     try {
       return await fetch(API + path + search, request);
     } catch (error) {
-      throw error.name === "AbortError" ? error : new ApiError(0, "The server cannot be reached.");
+      if (error.name === "AbortError") throw error;
+      const why = error.name === "TimeoutError" ? "does not answer" : "cannot be reached";
+      throw new ApiError(0, `The server ${why}.`);
     }
   }
 
@@ -93,7 +98,7 @@ export class Api {
   async #renew() {
     try {
       const { token, expiresAt } = await this.#session.token({ audience: "api" });
-      this.#token = { text: token, until: new Date(expiresAt).getTime() - MARGIN_MS };
+      this.#token = { text: token, until: expiresAt * 1000 - MARGIN_MS };
       return token;
     } catch (error) {
       if (error.final) this.#ended(error.message);
