@@ -20,7 +20,7 @@ use tokio::time::{Instant, Interval, interval, timeout};
 use zeroize::Zeroizing;
 
 use super::target::Target;
-use super::text::harmless;
+use crate::cli::text::printable;
 use crate::cli::tls::client_config;
 use crate::error::{Disconnect, DisconnectKind};
 use crate::protocol::Subprotocol;
@@ -336,7 +336,7 @@ fn closed(reason: Option<CloseReason>) -> Heard {
     // How long to wait is said in words of our own.
     let told = description.split_once("; retry_after_ms=").map_or(description.as_str(), |(told, _)| told);
     // One line of it, as it may be the last that is shown, behind everything that makes texts of others harmless.
-    let told = if told.is_empty() { String::new() } else { format!(": {}", harmless(told)) };
+    let told = if told.is_empty() { String::new() } else { format!(": {}", printable(told)) };
     Heard::End { why: format!("the server closed the connection ({code}{told})"), come_back, after }
 }
 
