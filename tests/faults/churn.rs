@@ -113,15 +113,20 @@ fn leave(mut client: Client, number: u64) {
     }
 }
 
-/// The slope of the line through these, which stand at equal distances (least squares).
+/// The slope of the line through these, which stand at equal distances: the median of those between any two (Theil and
+/// Sen), which one that is far off does not turn.
 fn slope(values: &[f64]) -> f64 {
-    let count = values.len() as f64;
-    let (middle, mean) = ((count - 1.0) / 2.0, values.iter().sum::<f64>() / count);
-    let (mut with, mut squares) = (0.0, 0.0);
-    for (index, value) in values.iter().enumerate() {
-        let distance = index as f64 - middle;
-        with += distance * (value - mean);
-        squares += distance * distance;
-    }
-    with / squares
+    let between = |later: usize| {
+        let slopes = values[..later].iter().enumerate();
+        slopes.map(move |(earlier, value)| (values[later] - value) / (later - earlier) as f64)
+    };
+    let mut slopes: Vec<_> = (0..values.len()).flat_map(between).collect();
+    slopes.sort_by(f64::total_cmp);
+    slopes[slopes.len() / 2]
+}
+
+#[test]
+fn one_value_that_is_far_off_does_not_turn_a_slope() {
+    assert_eq!(slope(&[1.0, 3.0, 5.0, 7.0, 9.0]), 2.0);
+    assert_eq!(slope(&[60.0, 60.0, 40.0, 60.0, 60.0, 60.0]), 0.0);
 }

@@ -100,6 +100,9 @@ fn a_flood_of_fifty_into_a_thousand_is_acked_to_the_last_and_others_go_on_meanwh
             // and the window, which is one of eight publishes to so many, is to be felt.
             "--set",
             "fanout.window_bytes=4MiB",
+            // Bytes are counted, and a ping would be some of them.
+            "--set",
+            "heartbeat.ping_interval=10m",
         ],
     );
     let members: Vec<_> = (0..MEMBERS).map(|_| member(&server, "crowd")).collect();

@@ -30,7 +30,7 @@ fn who_stops_reading_is_put_out_in_time_its_memory_is_free_and_others_hear_every
     let workplace = Workplace::demo().env("RUST_LOG", "info,folkmoot::session=debug");
     let server = workplace.serve(&[
         "--set",
-        "limits.write_timeout=2s",
+        "limits.write_timeout=5s",
         "--set",
         "limits.outbound_bytes=64MiB",
         "--set",
@@ -77,7 +77,7 @@ fn who_stops_reading_is_put_out_in_time_its_memory_is_free_and_others_hear_every
     let (seen, _reader) = reading.join().unwrap();
     assert!(seen == expected, "somebody who reads missed something or heard it in another order");
     assert!(server.printed().contains("reason=\"write timeout\""), "{}", server.printed());
-    assert!(took < Duration::from_secs(20), "{took:?}");
+    assert!(took < Duration::from_secs(40), "{took:?}");
     // Otherwise there was nothing to be freed.
     assert!(held > 16 << 20, "only {} KiB were held", held >> 10);
     eventually("the memory is free again", || {

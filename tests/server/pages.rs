@@ -9,7 +9,7 @@ use crate::support::{Answer, Setup, TestServer};
 /// The one header that depends on the request: a page may talk to the server that it came from, and to nobody else.
 fn policy(server: &TestServer) -> String {
     format!(
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self' ws://{}; \
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self' ws://{}; \
          base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
         server.address
     )

@@ -245,7 +245,7 @@ fn content_policy<U: UserData>(services: &Services<U>, client: &ClientAddress) -
         let _ = write!(connect, " {scheme}://{host}");
     }
     format!(
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src {connect}; \
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src {connect}; \
          base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
     )
 }

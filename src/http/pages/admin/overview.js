@@ -12,7 +12,7 @@ const NUMBERS = [
   { key: "groups", title: "Groups", format: count },
   { key: "messages_in", title: "Messages in", format: perSecond(count) },
   { key: "messages_out", title: "Messages out", format: perSecond(count) },
-  { key: "delivery_p99_ms", title: "Deliveries: 99 of 100 within", format: milliseconds },
+  { key: "delivery_p99_ms", title: "Delivery latency, p99", format: milliseconds },
   { key: "slow_consumers", title: "Slow consumers", format: perSecond(count) },
   { key: "auth_failures", title: "Failed logins", format: perSecond(count) },
 ];
@@ -30,8 +30,8 @@ const CHARTS = [
     format: bytes,
   },
   {
-    title: "Delivery within",
-    lines: [{ key: "delivery_p50_ms", name: "half" }, { key: "delivery_p99_ms", name: "99 of 100" }],
+    title: "Delivery latency",
+    lines: [{ key: "delivery_p50_ms", name: "p50" }, { key: "delivery_p99_ms", name: "p99" }],
     format: milliseconds,
   },
   {

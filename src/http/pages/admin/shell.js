@@ -44,6 +44,7 @@ export class Shell {
       element(
         "header",
         {},
+        element("img", { src: "assets/shared/icon.svg", alt: "", width: 26, height: 26 }),
         element("strong", { class: "brand" }, "Folkmoot"),
         element("label", { class: "hub" }, "Hub", this.#hubs),
         this.#state,

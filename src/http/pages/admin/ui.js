@@ -1,7 +1,7 @@
 // What all views are made of: messages, a question before something is ended, tables, pages of lists.
 
 import { element, replace } from "../shared/dom.js";
-import { ago } from "./format.js";
+import { ago, count } from "./format.js";
 
 const TOAST_MS = 6000;
 const MOST_TOASTS = 4;
@@ -104,8 +104,11 @@ export class Pager {
       const { next, shown } = await this.#load(this.#tokens.at(-1), signal);
       if (signal.aborted) return;
       this.#next = next;
-      this.#label.textContent = `Page ${this.#tokens.length}, ${shown} shown`;
-      this.#back.disabled = this.#tokens.length === 1;
+      const page = this.#tokens.length;
+      const whole = page === 1 && !next;
+      this.#label.textContent = whole ? `${count(shown)} shown` : `Page ${page}, ${count(shown)} shown`;
+      this.#back.hidden = this.#on.hidden = whole;
+      this.#back.disabled = page === 1;
       this.#on.disabled = !next;
     } catch (error) {
       if (!signal.aborted) refuse(error);
