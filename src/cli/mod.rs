@@ -59,7 +59,7 @@ Exit status:
   65  the file of `folkmoot user import` has mistakes; nothing was imported
   69  the server that a command is about cannot be reached, or is going away
   70  the server ended itself because a part of it was broken; start it again
-  77  that server refuses the access key, or the request
+  77  that server refuses the access key, the login, or the request
   78  the configuration was wrong; every mistake is on standard error with its place";
 
 /// A self-hosted WebSocket groups server.

@@ -196,12 +196,12 @@ fn who_is_not_let_in_is_told_so_once() {
     let server = office.serve(&[]);
     let url = format!("ws://{}", server.address);
     for (arguments, status, sentence) in [
-        (&[url.as_str(), "--login", "user-1"][..], 3, "the login or the password is wrong"),
-        (&[&url, "--token", "nonsense"], 3, "the token is wrong or has expired"),
-        (&[&url], 3, "--login NAME"),
-        (&[&url, "--hub", "nowhere"], 3, "--login NAME"),
-        (&["ws://127.0.0.1:1", "--login", "user-1"], 1, "is the server running?"),
-        (&[&format!("{url}/metrics"), "--login", "user-1"], 1, "/metrics"),
+        (&[url.as_str(), "--login", "user-1"][..], 77, "the login or the password is wrong"),
+        (&[&url, "--token", "nonsense"], 77, "the token is wrong or has expired"),
+        (&[&url], 77, "--login NAME"),
+        (&[&url, "--hub", "nowhere"], 77, "--login NAME"),
+        (&["ws://127.0.0.1:1", "--login", "user-1"], 69, "is the server running?"),
+        (&[&format!("{url}/metrics"), "--login", "user-1"], 69, "/metrics"),
         (&["ftp://example.com"], 2, "ws://"),
         (&[&url, "--ca", "/nowhere.pem"], 2, "/nowhere.pem cannot be read"),
         (&[&url, "--login", "user-1", "--password-file", "/nowhere"], 2, "/nowhere cannot be read"),
@@ -317,7 +317,7 @@ fn certificates_are_trusted_where_a_file_says_so() {
     let front = tls_front(server.address, &ca);
     let url = format!("wss://localhost:{}", front.port());
     let (status, _, err) = Talk::start(&[&url, "--login", "user-1"], "password-1").end();
-    assert!(status.code() == Some(1) && err.contains("--ca FILE"), "{err}");
+    assert!(status.code() == Some(69) && err.contains("--ca FILE"), "{err}");
     let mark = Talk::start(&[&url, "--login", "user-1", "--ca", ca.to_str().unwrap()], "password-1");
     mark.wait_for_remark("-- Connected as Mark (user-1), in Sales.");
     assert_eq!(mark.end().0.code(), Some(0));

@@ -32,10 +32,11 @@ Environment:
 
 Exit status:
   0    ended by you, by the end of the input with everything acked, or by --count
-  1    something failed: a line was refused or not acked (in a pipe), the server cannot be reached or ended the
-       connection, or --timeout came before the rest was done
+  1    something failed: a line was refused or not acked (in a pipe), the server ended the connection, or --timeout came
+       before the rest was done
   2    the arguments were wrong
-  3    the server did not let you in (401, 403)
+  69   the server cannot be reached, or takes no connection
+  77   the server did not let you in (401, 403)
   78   the configuration, which is read for the address only, was wrong
   129, 130, 143   ended by SIGHUP, Ctrl-C (SIGINT), SIGTERM";
 

@@ -34,8 +34,6 @@ use self::session::{Rules, Session};
 use self::target::Target;
 use super::{EXIT_USAGE, Failure, Settings};
 
-/// Status for a login or token that the server does not take.
-const EXIT_DENIED: u8 = 3;
 /// Status for Ctrl-C, as shells give it.
 const EXIT_INTERRUPTED: u8 = 130;
 

@@ -8,14 +8,14 @@ use futures_util::future::LocalBoxFuture;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
+use super::EXIT_INTERRUPTED;
 use super::client::{Dialer, Heard, Link, OpenError, OpenErrorKind};
 use super::conversation::Conversation;
 use super::output::Shown;
 use super::pipe::Input;
 use super::screen::Screen;
 use super::signals::Signals;
-use super::{EXIT_DENIED, EXIT_INTERRUPTED};
-use crate::cli::{EXIT_FAILURE, Failure};
+use crate::cli::{EXIT_DENIED, EXIT_FAILURE, EXIT_UNAVAILABLE, Failure};
 
 /// Texts of a pipe that may be without their ack. As many as a server holds unanswered of one connection.
 const WINDOW: usize = 16;
@@ -209,7 +209,7 @@ impl Session {
     fn on_deadline(&self) -> Result<(), Failure> {
         let conversation = &self.conversation;
         if !conversation.was_greeted() {
-            return Err(failure(format!("{} does not answer in time", self.dialer.target())));
+            return Err(unavailable(format!("{} does not answer in time", self.dialer.target())));
         }
         if let Some(count) = self.rules.count {
             return Err(failure(format!("{} of {count} messages came in time", conversation.messages())));
@@ -279,7 +279,7 @@ impl Session {
                 self.tell(format!("{error}. Trying again in {:.1} s.", wait.as_secs_f32()));
                 Ok(())
             }
-            OpenErrorKind::Passing | OpenErrorKind::Lasting => Err(failure(error.sentence)),
+            OpenErrorKind::Passing | OpenErrorKind::Lasting => Err(unavailable(error.sentence)),
         }
     }
 
@@ -310,6 +310,10 @@ impl Session {
 
 fn failure(message: String) -> Failure {
     Failure { status: EXIT_FAILURE, message }
+}
+
+fn unavailable(message: String) -> Failure {
+    Failure { status: EXIT_UNAVAILABLE, message }
 }
 
 /// That time, or never.
