@@ -1,6 +1,6 @@
 # docker build -t folkmoot .
 # docker run -d --name folkmoot -p 8080:8080 -v folkmoot:/var/lib/folkmoot folkmoot
-# docker exec -it folkmoot folkmoot user add zoe --department sales
+# docker exec -it folkmoot folkmoot user add zoe --department sales --role webpubsub.sendToGroup
 #
 # There is no configuration in the image, so the defaults hold, without the demo's users: mount one at
 # /etc/folkmoot/config.yaml, or give settings as variables (FOLKMOOT__SERVER__PUBLIC_URLS=https://chat.example.com).

@@ -13,6 +13,7 @@ mod reload;
 mod revision;
 mod running;
 mod tls;
+mod unread;
 
 use std::fmt;
 use std::net::SocketAddr;

@@ -20,10 +20,10 @@ Examples, against the demo server of config.yaml (PASSWORD=password-1 in the env
   folkmoot bench connect --login user-1 --password-env PASSWORD --members 2000 --pid \"$(pgrep -x folkmoot)\"
   folkmoot bench idle --login user-1 --password-env PASSWORD --members 5000 --broadcasts 10 --json
 
-All members are connections of the one user given, who needs the roles webpubsub.joinLeaveGroup and
-webpubsub.sendToGroup. For more than 100 of them start the server with, say, --set limits.connections_per_user=20000 (and
-limits.connections_per_address, from one machine); tokens without a user id count for no user. Announcements of the hub cost the server something and are not counted; for figures to compare,
-measure a hub without them.
+All members are connections of the one user given, who needs the roles webpubsub.joinLeaveGroup and \
+webpubsub.sendToGroup. For more than 100 of them start the server with, say, --set limits.connections_per_user=20000 (and \
+limits.connections_per_address, from one machine); tokens without a user id count for no user. Announcements of the hub cost the server \
+something and are not counted; for figures to compare, measure a hub without them.
 
 Exit status: 0 when nothing was missing or out of order and no connection was lost, otherwise 1.";
 

@@ -14,7 +14,7 @@ Examples:
   folkmoot close --user mark --reason 'See you tomorrow'
   folkmoot close --group 'sales/*' --kick
 
-A client may connect again; `folkmoot user disable LOGIN` keeps a user of the store out. A user or a group without
+A client may connect again; `folkmoot user disable LOGIN` keeps a user of the store out. A user or a group without \
 connections is no error.";
 
 /// Close a connection, or those of a user or a group

@@ -25,7 +25,7 @@ Examples:
   FOLKMOOT__LIMITS__CONNECTIONS=50 folkmoot config show --json | jq .limits.connections
   folkmoot config show --origin --json | jq -r 'select(.origin != \"default\") | .key'
 
-Secrets (access keys, the password of users.database) are shown as ***. A running server may have begun with another
+Secrets (access keys, the password of users.database) are shown as ***. A running server may have begun with another \
 configuration: this is what one would begin with now.";
 
 const INIT_EXAMPLES: &str = "\

@@ -14,7 +14,7 @@ Examples:
   folkmoot connections --group sales/europe --address 10.0.0.7
   folkmoot connections --json | jq 'select(.queue.bytes > 100000)'
 
-At a terminal a table; elsewhere one connection a line: id, user, address, groups, queued messages, connected since and
+At a terminal a table; elsewhere one connection a line: id, user, address, groups, queued messages, connected since and \
 last activity, with tabs between.";
 
 /// List the connections of a hub

@@ -9,8 +9,8 @@ use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 use serde::de::IgnoredAny;
 
-use super::Failure;
 use super::remote::{self, Remote, RemoteArgs};
+use super::{EXIT_USAGE, Failure};
 use crate::config::Config;
 
 /// Most bytes that are read from the standard input; what a server takes is its `limits.max_message_bytes`.
@@ -73,29 +73,30 @@ enum Recipient<'a> {
 }
 
 pub(super) fn run(args: &PublishArgs, config: &Config) -> Result<(), Failure> {
-    remote::run(&args.remote, config, async |remote| args.send(&remote).await)
+    let (recipient, text) =
+        args.words().map_err(|mistake| Failure { status: EXIT_USAGE, message: mistake.to_owned() })?;
+    remote::run(&args.remote, config, async |remote| args.send(&remote, recipient, text).await)
 }
 
 impl PublishArgs {
     /// The recipient, and what to send: without a group the first word is the text.
-    fn words(&self) -> anyhow::Result<(Recipient<'_>, Option<&str>)> {
+    fn words(&self) -> Result<(Recipient<'_>, Option<&str>), &'static str> {
         let recipient = match (&self.user, &self.connection) {
             (Some(user), _) => Recipient::User(user),
             (_, Some(connection)) => Recipient::Connection(connection),
             _ if self.all => Recipient::All,
             _ => match &self.target {
                 Some(target) => return Ok((Recipient::Groups(target), self.text.as_deref())),
-                None => bail!("to whom? Name a group or a mask, or --user, --connection or --all"),
+                None => return Err("to whom? Name a group or a mask, or --user, --connection or --all"),
             },
         };
         if self.text.is_some() {
-            bail!("a group beside --user, --connection or --all: send to one of them at a time");
+            return Err("a group beside --user, --connection or --all: send to one of them at a time");
         }
         Ok((recipient, self.target.as_deref()))
     }
 
-    async fn send(&self, remote: &Remote) -> anyhow::Result<()> {
-        let (recipient, text) = self.words()?;
+    async fn send(&self, remote: &Remote, recipient: Recipient<'_>, text: Option<&str>) -> anyhow::Result<()> {
         let body = self.body(text)?;
         let path = match recipient {
             Recipient::Groups(target) => remote.hub().word("groups").name(target),

@@ -37,10 +37,10 @@ const TOKEN_TTL: Duration = Duration::from_secs(60);
 
 /// What the commands' help ends with.
 pub(super) const EXIT_STATUS: &str = "\
-The request is signed with the access key of the configuration, or the one in its data folder: run this where the server
+The request is signed with the access key of the configuration, or the one in its data folder: run this where the server \
 runs, as its user, or set FOLKMOOT__AUTH__ACCESS_KEYS.
 
-Exit status: 0 done; 1 failed, such as a group that does not exist; 69 the server cannot be reached; 77 it refuses the
+Exit status: 0 done; 1 failed, such as a group that does not exist; 69 the server cannot be reached; 77 it refuses the \
 access key.";
 
 /// Which server, and how long to wait for it.

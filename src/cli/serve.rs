@@ -8,7 +8,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::place::reachable;
 use super::{Failure, logging, supervisor};
 use crate::app::{Running, Server};
-use crate::config::{Changed, Config, Loaded, Takes};
+use crate::config::{Changed, Config, Loaded, ServePage, Takes};
 use crate::users::DemoUser;
 
 /// Starts the server and returns when a signal has ended it. A second signal ends the process at once.
@@ -28,9 +28,8 @@ pub(super) fn run(loaded: Loaded, load: impl Fn() -> Result<Loaded, Failure>) ->
                 name = signals.next() => break name,
                 _ = hang_up.recv() => {
                     supervisor::reloading();
-                    reload(&running, load());
-                    reload_certificate(&running);
-                    supervisor::ready();
+                    let outcomes = [reload(&running, load()), reload_certificate(&running)];
+                    supervisor::reloaded(outcomes.contains(&Outcome::Refused));
                 }
             }
         };
@@ -48,13 +47,20 @@ pub(super) fn run(loaded: Loaded, load: impl Fn() -> Result<Loaded, Failure>) ->
     })
 }
 
+/// What came of something that was read again.
+#[derive(PartialEq)]
+enum Outcome {
+    Used,
+    Refused,
+}
+
 /// Has the server go by what the configuration says now, and tells what is different.
-fn reload(running: &Running, loaded: Result<Loaded, Failure>) {
+fn reload(running: &Running, loaded: Result<Loaded, Failure>) -> Outcome {
     let loaded = match loaded {
         Ok(loaded) => loaded,
         Err(failure) => {
             log::error!(reason:% = failure; "the configuration is wrong; nothing is changed");
-            return;
+            return Outcome::Refused;
         }
     };
     let level = loaded.config.log.level;
@@ -62,7 +68,7 @@ fn reload(running: &Running, loaded: Result<Loaded, Failure>) {
         Ok(changes) => changes,
         Err(error) => {
             log::error!(reason:% = error; "the configuration cannot be used; nothing is changed");
-            return;
+            return Outcome::Refused;
         }
     };
     logging::set_level(level);
@@ -74,15 +80,20 @@ fn reload(running: &Running, loaded: Result<Loaded, Failure>) {
         }
     }
     log::info!(changes = changes.len(); "the configuration has been read again");
+    Outcome::Used
 }
 
 /// Those who renew a certificate say so by SIGHUP.
-fn reload_certificate(running: &Running) {
+fn reload_certificate(running: &Running) -> Outcome {
     match running.reload_certificate() {
         Ok(true) => log::info!("the certificate has been exchanged"),
         Ok(false) => log::info!("the certificate is the same as before"),
-        Err(error) => log::error!(error:%; "the new certificate cannot be used; the old one goes on"),
+        Err(error) => {
+            log::error!(error:%; "the new certificate cannot be used; the old one goes on");
+            return Outcome::Refused;
+        }
     }
+    Outcome::Used
 }
 
 struct Signals {
@@ -109,6 +120,16 @@ struct Users {
     nobody: bool,
 }
 
+/// Where the dashboard is, if anywhere: on the internal listener where there is one, since that is meant for it.
+fn dashboard(config: &Config, running: &Running) -> Option<String> {
+    let (server, admin) = (&config.server, config.pages.admin);
+    if let Some(internal) = running.internal_address() {
+        return (admin != ServePage::Never).then(|| format!("http://{}", reachable(internal)));
+    }
+    let scheme = if running.is_under_tls() { "https" } else { "http" };
+    admin.is_on(server.bind).then(|| format!("{scheme}://{}", reachable(running.address())))
+}
+
 /// Tells a person where to go next. Nobody may be there to be told: a full disk, a closed terminal.
 fn greet(config: &Config, running: &Running, users: &Users) {
     if let Err(error) = write_greeting(&mut io::stdout().lock(), config, running, users) {
@@ -121,6 +142,12 @@ fn write_greeting(out: &mut impl Write, config: &Config, running: &Running, user
     let hub = &config.hubs.default;
     writeln!(out, "folkmoot {} is ready", env!("CARGO_PKG_VERSION"))?;
     let (ws, http) = if running.is_under_tls() { ("wss", "https") } else { ("ws", "http") };
+    if config.pages.chat.is_on(config.server.bind) {
+        writeln!(out, "  Chat       {http}://{address}/")?;
+    }
+    if let Some(dashboard) = dashboard(config, running) {
+        writeln!(out, "  Dashboard  {dashboard}/admin  (for users with the role folkmoot.admin)")?;
+    }
     writeln!(out, "  WebSocket  {ws}://{address}/ws  (hub {hub}; others at {ws}://{address}/client/hubs/{{hub}})")?;
     let internal = running.internal_address().map(|internal| format!("http://{}", reachable(internal)));
     let outside = format!("{http}://{address}");
@@ -136,7 +163,7 @@ fn write_greeting(out: &mut impl Write, config: &Config, running: &Running, user
     if users.nobody {
         writeln!(
             out,
-            "             nobody is in it yet; `folkmoot user add LOGIN` adds somebody, also while the server runs"
+            "             nobody is in it yet: `folkmoot user add LOGIN`, with this configuration, adds somebody, also now"
         )?;
     }
     if users.demo.is_empty() {

@@ -14,7 +14,7 @@ use crate::auth::host::BaseUrl;
 use crate::config::Config;
 
 const EXAMPLES: &str = "\
-They use the access key of the configuration, or the one that the server made in its data folder: run them where the
+They use the access key of the configuration, or the one that the server made in its data folder: run them where the \
 server runs, as its user, or set FOLKMOOT__AUTH__ACCESS_KEYS.";
 
 const CONNECTION_STRING_EXAMPLES: &str = "\

@@ -27,7 +27,7 @@ const PAGE: u32 = 500;
 const ADD_EXAMPLES: &str = "Examples:
   folkmoot user add mark --username Mark --department sales/europe --phone +55431588744134 --age 22
   folkmoot user add ops --role folkmoot.admin --hub '*' --password-stdin < password.txt
-  folkmoot user add ines --group admin --group board --role chat:webpubsub.sendToGroup.board --data '{\"desk\":7}'";
+  folkmoot user add ines --group admin --group board --role chat:webpubsub.sendToGroup.board";
 
 const PASSWD_EXAMPLES: &str = "Examples:
   folkmoot user passwd mark
@@ -37,11 +37,13 @@ const LIST_EXAMPLES: &str = "Examples:
   folkmoot user list
   folkmoot user list --json | jq -r 'select(.disabled) | .login'";
 
+const ABOUT: &str = "\
+A running server need not be restarted: within seconds it closes the connections of users who were disabled or removed; \
+other changes hold from a user's next connect. The store is the one that users.database names.";
+
 /// Adds, shows and changes users of the store.
 #[derive(Debug, clap::Args)]
-#[command(long_about = "Adds, shows and changes users of the store that `users.database` names.\n\n\
-                  A running server need not be restarted: within seconds it closes the connections of users who were \
-                  disabled or removed; other changes hold from a user's next connect.")]
+#[command(after_help = ABOUT)]
 pub struct UserArgs {
     #[command(subcommand)]
     command: UserCommand,
@@ -49,12 +51,12 @@ pub struct UserArgs {
 
 #[derive(Debug, clap::Subcommand)]
 enum UserCommand {
-    /// Adds a user and asks for the password.
+    /// Add a user, whose password is asked for
     #[command(after_help = ADD_EXAMPLES)]
     Add(Box<AddArgs>),
-    /// Adds the users of a file, or changes them.
+    /// Add the users of a file, or change them
     Import(import::ImportArgs),
-    /// Sets a user's password. A demo user becomes an ordinary one by it.
+    /// Set a user's password, by which a demo user becomes an ordinary one
     #[command(after_help = PASSWD_EXAMPLES)]
     Passwd {
         /// Whose password.
@@ -64,14 +66,14 @@ enum UserCommand {
         #[arg(long)]
         password_stdin: bool,
     },
-    /// Lists all users, sorted by login.
+    /// List all users, sorted by login
     #[command(after_help = LIST_EXAMPLES)]
     List {
         /// One JSON object a line instead of a table.
         #[arg(long)]
         json: bool,
     },
-    /// Shows everything about one user but the password.
+    /// Show everything about one user but the password
     Show {
         /// Which user.
         #[arg(value_name = "LOGIN", value_parser = UserId::parse)]
@@ -80,19 +82,19 @@ enum UserCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Refuses a user's logins and closes their connections.
+    /// Refuse a user's logins and close their connections
     Disable {
         /// Which user.
         #[arg(value_name = "LOGIN", value_parser = UserId::parse)]
         login: UserId,
     },
-    /// Lets a disabled user log in again.
+    /// Let a disabled user log in again
     Enable {
         /// Which user.
         #[arg(value_name = "LOGIN", value_parser = UserId::parse)]
         login: UserId,
     },
-    /// Removes a user and closes their connections.
+    /// Remove a user and close their connections
     Remove {
         /// Which user.
         #[arg(value_name = "LOGIN", value_parser = UserId::parse)]
@@ -180,7 +182,7 @@ async fn execute(command: UserCommand, config: &Config) -> anyhow::Result<()> {
     let store = async || users::open_existing(database).await;
     let out = &mut io::stdout().lock();
     match command {
-        UserCommand::Add(args) => add(&args, database, config.users.max_record_bytes, out).await?,
+        UserCommand::Add(args) => add(&args, database, config, out).await?,
         UserCommand::Import(args) => import::run(&args, config, out).await?,
         UserCommand::Passwd { login, password_stdin } => passwd(&*store().await?, &login, password_stdin, out).await?,
         UserCommand::List { json } => list(&*store().await?, json, out).await?,
@@ -201,10 +203,10 @@ async fn execute(command: UserCommand, config: &Config) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn add(args: &AddArgs, database: &str, max_bytes: usize, out: &mut dyn Write) -> anyhow::Result<()> {
+async fn add(args: &AddArgs, database: &str, config: &Config, out: &mut dyn Write) -> anyhow::Result<()> {
     // What can be refused is refused before anybody types a password, and before a database is made.
     let record = args.record()?;
-    let bytes = json_bytes(&record.user());
+    let (bytes, max_bytes) = (json_bytes(&record.user()), config.users.max_record_bytes);
     if bytes > max_bytes {
         bail!(
             "the data of '{}' has {bytes} bytes as JSON, more than users.max_record_bytes ({max_bytes})",
@@ -222,6 +224,14 @@ async fn add(args: &AddArgs, database: &str, max_bytes: usize, out: &mut dyn Wri
     let hash = hash_password(&password)?;
     users::open(database).await?.insert(&record, &hash).await?;
     writeln!(out, "'{}' is added.", record.login)?;
+    if record.roles.is_empty() && config.hubs.default_roles(&config.hubs.default).is_empty() {
+        // The safe choice, and the first thing that everybody wonders about.
+        writeln!(
+            out,
+            "They hear their groups, and may not send or join: that takes --role webpubsub.sendToGroup and \
+             --role webpubsub.joinLeaveGroup, or hubs.settings.default_roles for everybody."
+        )?;
+    }
     Ok(())
 }
 

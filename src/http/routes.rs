@@ -89,6 +89,8 @@ impl<U: UserData> Routes<U> {
         config
             .service(self.page("/", move |services, request, _| pages::chat(services, request, entrance)))
             .service(self.page("/admin", move |services, request, _| pages::admin(services, request, entrance)))
+            // The links of the page begin beside it. Relative, because a proxy may serve this below a path of its own.
+            .service(web::redirect("/admin/", "../admin"))
             .service(self.page("/demo.json", move |services, request, _| pages::demo(services, request, entrance)))
             .service(self.page("/assets/{folder}/{name:.*}", move |services, request, _| {
                 pages::asset(services, request, entrance)

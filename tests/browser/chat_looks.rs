@@ -61,6 +61,33 @@ fn it_looks_well_in_light_and_in_dark() {
 }
 
 #[test]
+fn what_one_needs_stays_in_sight_however_much_there_is() {
+    let Some(driver) = Driver::of_test("what_one_needs_stays_in_sight_however_much_there_is") else { return };
+    let (_workplace, server) = demo_server();
+    let mark = Chat::log_in(&driver, &server, 1);
+    for number in 0..30 {
+        mark.join(&format!("team/{number:02}"));
+    }
+    let bottom = |selector: &str| {
+        let body = "return document.querySelector(arguments[0]).getBoundingClientRect().bottom";
+        mark.page.js(body, vec![selector.into()]).as_f64().unwrap()
+    };
+    assert!(bottom("#join-form") <= 800.0, "the way to join ends at {}", bottom("#join-form"));
+    mark.open_group("team/29");
+    for line in 0..30 {
+        mark.write(&format!("line {line}"));
+    }
+    assert_eq!(mark.page.texts("#log .message.continues").len(), 29, "one name stands over all of them");
+    mark.page.js("document.getElementById('log-scroller').scrollTop = 0", vec![]);
+    mark.page.fill("#composer-text", "a\u{e008}\u{e007}\u{e007}\u{e007}\u{e007}\u{e007}\u{e008}b");
+    mark.page.wait("the place to write has grown", |_| bottom("#log-scroller") < 600.0);
+    assert!(bottom("#to-end") <= bottom("#log-scroller"), "the way to the newest lies over the place to write");
+    mark.page.click("#to-end");
+    mark.page.see_no("#to-end");
+    mark.page.expect_clean_console();
+}
+
+#[test]
 fn a_phone_shows_one_part_at_a_time_and_nothing_hangs_over() {
     let Some(driver) = Driver::of_test("a_phone_shows_one_part_at_a_time_and_nothing_hangs_over") else { return };
     let (_workplace, server) = demo_server();

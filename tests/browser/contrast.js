@@ -18,12 +18,19 @@ const groundOf = (element) => {
   }
   return [255, 255, 255];
 };
+const opacityOf = (element) => {
+  let opacity = 1;
+  for (let at = element; at; at = at.parentElement) opacity *= Number(getComputedStyle(at).opacity);
+  return opacity;
+};
 const found = [];
 for (const element of document.querySelectorAll("body *")) {
   const own = [...element.childNodes].some((node) => node.nodeType === 3 && node.data.trim() !== "");
-  // What is disabled, or under way, may be pale.
-  if (!own || !element.checkVisibility() || element.closest(":disabled, .pending, .visually-hidden")) continue;
-  const [text, ground] = [bytes(getComputedStyle(element).color), groundOf(element)].map(luminance);
+  // What is disabled may be pale.
+  if (!own || !element.checkVisibility() || element.closest(":disabled, .visually-hidden")) continue;
+  const [colour, behind, opacity] = [bytes(getComputedStyle(element).color), groundOf(element), opacityOf(element)];
+  const seen = colour.map((value, i) => value * opacity + behind[i] * (1 - opacity));
+  const [text, ground] = [seen, behind].map(luminance);
   const contrast = (Math.max(text, ground) + 0.05) / (Math.min(text, ground) + 0.05);
   if (contrast < 4.5) found.push(`${contrast.toFixed(2)} ${element.outerHTML.slice(0, 120)}`);
 }

@@ -32,10 +32,10 @@ impl Browser {
         browser
     }
 
-    /// The same on a phone 390 pixels wide.
+    /// The same on a phone 360 pixels wide.
     pub fn open_on_phone(driver: &std::sync::Arc<Driver>, url: &str) -> Self {
         let browser = Browser { session: driver.open(), allowed: Vec::new() };
-        browser.session.set_viewport(390, 844, true);
+        browser.session.set_viewport(360, 780, true);
         browser.goto(url);
         browser
     }

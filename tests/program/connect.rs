@@ -202,6 +202,7 @@ fn who_is_not_let_in_is_told_so_once() {
         (&[&url, "--hub", "nowhere"], 77, "--login NAME"),
         (&["ws://127.0.0.1:1", "--login", "user-1"], 69, "is the server running?"),
         (&[&format!("{url}/metrics"), "--login", "user-1"], 69, "/metrics"),
+        (&[&url.replace("ws:", "wss:"), "--login", "user-1"], 69, "its address begins with ws://"),
         (&["ftp://example.com"], 2, "ws://"),
         (&[&url, "--ca", "/nowhere.pem"], 2, "/nowhere.pem cannot be read"),
         (&[&url, "--login", "user-1", "--password-file", "/nowhere"], 2, "/nowhere cannot be read"),

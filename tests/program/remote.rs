@@ -191,7 +191,7 @@ fn connections_are_closed_one_by_one_by_user_and_by_group() {
     let gone = ask(&workplace, &server, &["close", "nobody"], "");
     let (status, said) = failed(&gone);
     assert!(status == 1 && said.contains("no such connection"), "{said}");
-    for wrong in [&["close"][..], &["close", "x", "--user", "mark"]] {
+    for wrong in [&["close"][..], &["close", "x", "--user", "mark"], &["publish"], &["publish", "x", "y", "--all"]] {
         assert_eq!(ask(&workplace, &server, wrong, "").status.code(), Some(2), "{wrong:?}");
     }
 }
@@ -341,8 +341,8 @@ fn the_internal_listener_is_asked_where_there_is_one() {
 fn what_is_sent_is_checked_before_it_is_sent() {
     let workplace = workplace().env("FOLKMOOT__AUTH__ACCESS_KEYS", &"k".repeat(40));
     let cases: [(&[&str], i32, &str); 6] = [
-        (&["publish"], 1, "to whom"),
-        (&["publish", "--user", "mark", "a", "b"], 1, "one of them at a time"),
+        (&["publish"], 2, "to whom"),
+        (&["publish", "--user", "mark", "a", "b"], 2, "one of them at a time"),
         (&["publish", "a", "{", "--json-data"], 1, "not JSON"),
         (&["publish", "", "x"], 2, ""),
         (&["publish", "a", "x", "--json-data", "--binary"], 2, ""),

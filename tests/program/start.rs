@@ -19,6 +19,10 @@ fn without_arguments_and_without_a_file_it_serves_this_machine_from_a_private_fo
     assert!(server.address.ip().is_loopback());
     assert!(server.greeting().contains(&format!("http://{}/ready", server.address)), "{}", server.greeting());
     assert!(!server.greeting().contains("WARNING"), "{}", server.greeting());
+    for wanted in [format!("http://{}/\n", server.address), format!("http://{}/admin ", server.address)] {
+        assert!(server.greeting().contains(&wanted), "{wanted}: {}", server.greeting());
+    }
+    assert!(server.greeting().contains("folkmoot user add LOGIN"), "{}", server.greeting());
     // Somebody logs in, so that every file of the store is there.
     workplace.add_user("mark", "correct horse battery", &[]);
     Client::connect(server.address, "mark", "correct horse battery");
@@ -44,6 +48,18 @@ fn the_demo_is_in_a_database_that_was_just_created_and_the_start_warns_of_it() {
         Client::connect(server.address, &format!("user-{n}"), &format!("password-{n}"));
     }
     assert_eq!(workplace.ok(&["user", "list", "--json"], "").lines().count(), 4);
+}
+
+#[test]
+fn pages_that_are_not_served_are_not_offered() {
+    let off = ["--set", "pages.chat=false", "--set", "pages.admin=false"];
+    let server = Workplace::demo().serve(&off);
+    assert!(!server.greeting().contains("Chat ") && !server.greeting().contains("/admin"), "{}", server.greeting());
+    // On the internal listener it is at home.
+    let server = Workplace::demo().serve(&["--set", "server.internal.port=0"]);
+    let main = format!("http://{}/admin", server.address);
+    let greeting = server.greeting();
+    assert!(greeting.contains("Dashboard  http://127.0.0.1:") && !greeting.contains(&main), "{greeting}");
 }
 
 #[test]

@@ -43,6 +43,18 @@ fn a_user_is_added_shown_and_listed_with_everything_but_the_password() {
 }
 
 #[test]
+fn who_may_send_nowhere_is_told_of_when_they_are_added() {
+    let workplace = workplace();
+    let add = |arguments: &[&str]| {
+        workplace.ok(&[&["user", "add", "--password-stdin"], arguments].concat(), &format!("{PASSWORD}\n"))
+    };
+    assert!(add(&["mark"]).contains("--role webpubsub.sendToGroup"));
+    assert_eq!(add(&["anna", "--role", "webpubsub.sendToGroup"]), "'anna' is added.\n");
+    let defaults = "hubs.settings.default_roles=[\"webpubsub.sendToGroup\"]";
+    assert_eq!(add(&["ines", "--set", defaults]), "'ines' is added.\n");
+}
+
+#[test]
 fn a_user_with_more_data_than_allowed_is_not_added() {
     let workplace = workplace();
     let data = json!({ "note": "x".repeat(1000) }).to_string();

@@ -50,6 +50,13 @@ async fn pages_and_assets_may_load_and_reach_nothing_but_their_own_server() {
 }
 
 #[tokio::test]
+async fn a_slash_too_many_leads_to_the_dashboard() {
+    let server = Setup::new().start().await;
+    let answer = server.http("GET", "/admin/", &[], "").await;
+    assert_eq!((answer.status, answer.header("location")), (307, Some("../admin")));
+}
+
+#[tokio::test]
 async fn a_page_has_no_inline_script_or_style() {
     let server = Setup::new().start().await;
     for path in ["/", "/admin"] {

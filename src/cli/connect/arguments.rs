@@ -20,9 +20,9 @@ Examples:
   echo 'Backup done.' | FOLKMOOT_PASSWORD=… folkmoot connect --login ops --group admin
   folkmoot connect --login ops --join 'sales/*' --listen --json </dev/null | jq .data
 
-At a terminal, lines go to the group before the cursor; /help tells the commands, Tab completes them and the groups.
-In a pipe each line is sent as it is, / at its beginning or not, and the next ones wait while 16 have no ack. After the
-last one the connection is closed (1000), as soon as all have their acks. What could not be acked because the connection
+At a terminal, lines go to the group before the cursor; /help tells the commands, Tab completes them and the groups. \
+In a pipe each line is sent as it is, / at its beginning or not, and the next ones wait while 16 have no ack. After the \
+last one the connection is closed (1000), as soon as all have their acks. What could not be acked because the connection \
 broke is not sent again.
 
 Environment:
@@ -32,10 +32,10 @@ Environment:
 
 Exit status:
   0    ended by you, by the end of the input with everything acked, or by --count
-  1    something failed: a line was refused or not acked (in a pipe), the server ended the connection, or --timeout came
-       before the rest was done
+  1    something failed: a line was refused or not acked (in a pipe), the server ended the
+       connection, or --timeout came before the rest was done
   2    the arguments were wrong
-  69   the server cannot be reached, or takes no connection
+  69   the server cannot be reached, or there is no WebSocket to be had from it
   77   the server did not let you in (401, 403)
   78   the configuration, which is read for the address only, was wrong
   129, 130, 143   ended by SIGHUP, Ctrl-C (SIGINT), SIGTERM";

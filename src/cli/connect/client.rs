@@ -156,7 +156,12 @@ fn explain(target: &str, how: &str, error: &WsClientError) -> OpenError {
             let why = reason(error);
             // A certificate that is not trusted now is not trusted later.
             let tls = why.to_lowercase().contains("certificate");
-            let advice = if tls { "--ca FILE trusts another authority" } else { "is the server running?" };
+            let advice = match tls {
+                true => "--ca FILE trusts another authority",
+                // What rustls says of an answer in plain text.
+                false if why.contains("corrupt message") => "it may not speak TLS: then its address begins with ws://",
+                false => "is the server running?",
+            };
             (format!("{target} cannot be reached: {why} ({advice})"), if tls { Lasting } else { Passing })
         }
         WsClientError::SendRequest(error @ SendRequestError::Timeout) => {

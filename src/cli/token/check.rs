@@ -29,7 +29,7 @@ Examples:
   folkmoot token new --user mark | folkmoot token check -
   folkmoot token check --hub chat --json - < token.txt
 
-Exit status: 0 when the server of this configuration would take it, 1 when it would not; the reason is on standard
+Exit status: 0 when the server of this configuration would take it, 1 when it would not; the reason is on standard \
 error. A token on the command line is seen by everybody who can list this machine's processes; better by '-'.";
 
 /// Tell what a token says, and whether this server would take it

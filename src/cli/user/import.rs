@@ -37,25 +37,26 @@ const MAX_TOLD: usize = 100;
 /// Passwords hashed before their users are written: enough to keep all cores busy.
 const BATCH: usize = 32;
 
-const EXAMPLES: &str = r#"Examples:
+const EXAMPLES: &str = "\
+Examples:
   folkmoot user import people.csv --dry-run
   folkmoot user import people.json --update
   other-program | folkmoot user import - --format json
 
 CSV has a first line that names its columns, in any order; all but login may be left out:
   login,password,password_hash,username,department,phone,age,groups,roles,hubs,data,disabled
-  mark,correct horse,,Mark,Sales,+55431588744134,22,admin;board,webpubsub.sendToGroup,*,"{""desk"":7}",false
-Lists are separated by semicolons, or written as JSON. JSON is a list of objects with these keys, or one object after
+  mark,correct horse,,Mark,Sales,+55431588744134,22,admin;board,webpubsub.sendToGroup,*,,false
+Lists are separated by semicolons, or written as JSON. JSON is a list of objects with these keys, or one object after \
 another, as `folkmoot user list --json` prints them (the demo mark of a user is not imported).
 
-A new user needs a password (at least 8 characters), or a password_hash: an Argon2id PHC string, which is stored as it is.
-With --update, what the file has no column or key for stays as it is; an empty cell or null clears it; the password of a
+A new user needs a password (at least 8 characters), or a password_hash: an Argon2id PHC string, which is stored as it is. \
+With --update, what the file has no column or key for stays as it is; an empty cell or null clears it; the password of a \
 user is kept where the file has none.
 
 Nothing is changed unless the whole file is right. Should the store fail half-way, the same command with --update goes on.
 
-Exit status: 0 when everybody is imported, 1 when something failed, 65 when the file has mistakes, each of which is on
-standard error with its line."#;
+Exit status: 0 when everybody is imported, 1 when something failed, 65 when the file has mistakes, each of which is on \
+standard error with its line.";
 
 /// Adds the users of a file.
 #[derive(Debug, Args)]

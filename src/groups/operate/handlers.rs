@@ -3,8 +3,8 @@
 use actix::{Handler, MessageResult};
 
 use super::{
-    CLOSED_AT_A_TIME, CloseSome, FindConnections, FindGroups, Found, FoundConnections, GroupsOf, HubSize, Inspect,
-    Load, Measure, Post, SendToAll,
+    CLOSED_AT_A_TIME, CloseSome, CountSome, FindConnections, FindGroups, Found, FoundConnections, GroupsOf, HubSize,
+    Inspect, Load, Measure, Post, SendToAll,
 };
 use crate::groups::deliver::Deliver;
 use crate::groups::fanout::Fanout;
@@ -39,7 +39,7 @@ impl<U: UserData> Handler<SendToAll> for GroupRegistry<U> {
     fn handle(&mut self, send: SendToAll, _: &mut Self::Context) -> Self::Result {
         let excluded = self.places(&send.excluded);
         let places = self.membership.connections().map(|entry| entry.place);
-        let places: Vec<_> = places.filter(|place| !excluded.contains(place)).collect();
+        let places: Vec<_> = places.filter(|place| excluded.binary_search(place).is_err()).collect();
         self.send_to_places(&places, send.content, send.permit);
         places.len()
     }
@@ -70,6 +70,16 @@ impl<U: UserData> Handler<FindConnections<U>> for GroupRegistry<U> {
         let fanouts = found.iter().map(|found| found.place.worker);
         let fanouts = fanouts.filter_map(|worker| Some((worker, self.fanout(worker)?.clone()))).collect();
         MessageResult(FoundConnections { step: Step { found, next }, fanouts })
+    }
+}
+
+impl<U: UserData> Handler<CountSome> for GroupRegistry<U> {
+    type Result = MessageResult<CountSome>;
+
+    fn handle(&mut self, CountSome { target, after, mut known }: CountSome, _: &mut Self::Context) -> Self::Result {
+        let after = after.as_ref().map(GroupName::as_str);
+        let next = self.membership.scan_hearers(&target, after, super::LOOKED_AT, &mut known);
+        MessageResult((known, next))
     }
 }
 
@@ -111,8 +121,13 @@ impl<U: UserData> Handler<Measure> for GroupRegistry<U> {
 }
 
 impl<U: UserData> GroupRegistry<U> {
+    /// Where these connections are served, in order and each once: who is left out may be named a thousand times.
     fn places(&self, ids: &[ConnectionId]) -> Vec<Place> {
-        ids.iter().filter_map(|id| self.membership.get(*id)).map(|entry| entry.place).collect()
+        let mut places: Vec<_> =
+            ids.iter().filter_map(|id| self.membership.get(*id)).map(|entry| entry.place).collect();
+        places.sort_unstable();
+        places.dedup();
+        places
     }
 
     fn reaches_some_group(&self, target: &Target) -> bool {

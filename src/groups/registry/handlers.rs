@@ -12,7 +12,7 @@ use crate::groups::deliver::{Deliver, Publication};
 use crate::groups::inner::{
     Announce, EndStoreUser, IsDuplicate, ListenAsOwn, Probe, Reconfigure, Retire, StoreUsers, Watch,
 };
-use crate::groups::membership::{Entry, Gone, Place};
+use crate::groups::membership::{Counts, Entry, Gone, Place};
 use crate::groups::messages::{
     Broadcast, BroadcastTo, Close, Connect, Count, Counted, Disconnect, Groups, GroupsPage, Join, Leave, Listen,
     Members, MembersPage, Reached, Refusal, Send,
@@ -197,7 +197,7 @@ impl<U: UserData> Handler<Count> for GroupRegistry<U> {
     type Result = MessageResult<Count>;
 
     fn handle(&mut self, ask: Count, _: &mut Self::Context) -> Self::Result {
-        let (groups, connections) = self.membership.count(&ask.target, |_| true);
+        let Counts { groups, connections, .. } = self.membership.count(&ask.target, |_| true);
         MessageResult(Counted { groups, connections })
     }
 }

@@ -30,7 +30,7 @@ export class Live extends EventTarget {
     this.#connection.addEventListener("state", ({ detail }) => {
       this.state = detail;
       this.#tell("state");
-      if (detail.state === "closed" && detail.final) ended(detail.reason);
+      if (detail.state === "closed" && detail.final) ended(`${detail.reason}.`);
     });
   }
 

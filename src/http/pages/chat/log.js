@@ -43,7 +43,6 @@ export class Log {
     const selected = this.#conversations.selected;
     this.#waiting = selected ? [...selected.messages] : [];
     this.#drawWaiting({ firstUnread: selected?.unread > 0 ? selected.firstUnread : undefined });
-    byId("log-empty").hidden = this.#items.size > 0;
     this.#toEnd();
   }
 
@@ -66,7 +65,7 @@ export class Log {
       if (this.#items.size <= kept) break;
       this.#remove(message);
     }
-    byId("log-empty").hidden = this.#items.size > 0;
+    byId("log-empty").hidden = this.#items.size > 0 || !this.#conversations.selected;
     if (stays) this.#toEnd();
     else this.#showWay();
   }
@@ -74,13 +73,14 @@ export class Log {
   #remove(message) {
     this.#items.get(message)?.remove();
     this.#items.delete(message);
-    if (this.#last === message) this.#last = null;
+    if (this.#last === message) this.#last = [...this.#items.keys()].at(-1) ?? null;
   }
 
   #replace(message) {
     const old = this.#items.get(message);
     if (!old) return;
-    const item = this.#item(message);
+    // What is behind others stays there: by now this may be the last one itself.
+    const item = said(message, old.classList.contains("continues"), this.onRetry);
     old.replaceWith(item);
     this.#items.set(message, item);
   }
@@ -89,7 +89,7 @@ export class Log {
     if (message.kind === "announcement" || message.kind === "note") {
       const time = element("time", { datetime: new Date(message.at).toISOString() }, clock(message.at));
       const where = message.within ? element("span", { class: "chip" }, message.within) : null;
-      return element("li", { class: `event ${message.kind}` }, element("span", {}, message.text), where, time);
+      return element("li", { class: `event ${message.kind}` }, element("span", { dir: "auto" }, message.text), where, time);
     }
     return said(message, this.#continues(message), this.onRetry);
   }
@@ -128,7 +128,7 @@ function said(message, continues, onRetry) {
   const head = element(
     "header",
     { class: continues ? "visually-hidden" : "" },
-    element("strong", { class: "name" }, name),
+    element("strong", { class: "name", dir: "auto" }, name),
     element("time", { datetime: new Date(message.at).toISOString() }, clock(message.at)),
   );
   const chips = element("span", { class: "chips" });

@@ -88,6 +88,13 @@ export class Sidebar {
     }
   }
 
+  /** For whoever logs in next. */
+  reset() {
+    field.value = "";
+    field.removeAttribute("aria-invalid");
+    error.textContent = "";
+  }
+
   async #join(event) {
     event.preventDefault();
     const name = field.value;

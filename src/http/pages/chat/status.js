@@ -41,10 +41,9 @@ export class Status {
 
   #say() {
     const { state, reason } = this.#state;
-    const plain = reason.replace(/; retry_after_ms=\d+/, "").replace(/^./u, (first) => first.toUpperCase());
     const offline = navigator.onLine ? "" : " This machine says that it is offline.";
     const lost = state === "closed" ? "The connection has ended" : "The connection is lost";
-    const text = `${lost}: ${plain.replace(/\.$/, "")}.${offline}`;
+    const text = `${lost}: ${reason}.${offline}`;
     const place = byId("banner-text");
     if (place.textContent !== text) place.textContent = text;
   }

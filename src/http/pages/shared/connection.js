@@ -8,6 +8,8 @@
 //   connection.open();
 //   const ack = await connection.request({ type: "joinGroup", group: "chess" });
 //
+// A `reason` is a sentence for people: a capital at its beginning, no full stop at its end.
+//
 // `token` answers `{ url }` for each attempt. It may throw an error with `final: true` (logged out: do not try again) or
 // with `retryAfterMs`. States: "connecting", "open", "waiting" (until `retryAt`), "closed" (for good, until `open()`).
 
@@ -179,10 +181,16 @@ export class Connection extends EventTarget {
 
   #enter(state, detail) {
     this.#state = state;
-    this.#tell("state", { state, reason: "", ...detail });
+    this.#tell("state", { state, ...detail, reason: readable(detail.reason ?? "") });
   }
 
   #tell(type, detail) {
     this.dispatchEvent(new CustomEvent(type, { detail }));
   }
+}
+
+/** A reason as the server or the network gives it, without what is meant for programs. */
+function readable(reason) {
+  const plain = reason.replace(/; retry_after_ms=\d+/, "").replace(/\.$/, "");
+  return plain.replace(/^./u, (first) => first.toUpperCase());
 }
