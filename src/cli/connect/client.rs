@@ -17,9 +17,9 @@ use futures_util::{FutureExt, SinkExt, StreamExt};
 use rustls::ClientConfig;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, Interval, interval, timeout};
-use zeroize::Zeroizing;
 
 use super::target::Target;
+use crate::bench::Credential;
 use crate::cli::text::printable;
 use crate::cli::tls::client_config;
 use crate::error::{Disconnect, DisconnectKind};
@@ -37,16 +37,6 @@ const PING_INTERVAL: Duration = Duration::from_secs(20);
 const SILENCE: Duration = Duration::from_secs(65);
 /// How long the answer to our close frame may take.
 const GOODBYE: Duration = Duration::from_secs(3);
-
-/// Who we are.
-pub enum Credential {
-    /// Nobody, or the address says it.
-    None,
-    /// A login and its password.
-    Basic { login: String, password: Zeroizing<String> },
-    /// A token.
-    Token(Zeroizing<String>),
-}
 
 /// Why there is no connection.
 #[derive(Debug)]
