@@ -3,6 +3,7 @@
 
 mod descriptors;
 mod drain;
+mod error;
 mod internal;
 mod listen;
 #[cfg(feature = "mount")]
@@ -10,89 +11,46 @@ mod mount;
 mod opening;
 mod reload;
 mod revision;
+mod running;
 mod tls;
+mod unread;
 
 use std::fmt;
-use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use actix_http::body::MessageBody;
 use actix_http::{Request, Response};
-use actix_server::ServerHandle;
 use actix_service::{IntoServiceFactory, Service, ServiceFactory};
 use actix_web::dev::AppConfig;
 use arc_swap::ArcSwap;
 use tokio::runtime::Handle;
 
 use self::descriptors::Budget;
+pub use self::error::StartError;
 use self::listen::{Listen, Listener, default_app, listen_with, listener};
 #[cfg(feature = "mount")]
 pub use self::mount::Mount;
 use self::opening::{HubOpener, hub_rules};
 pub use self::reload::ReloadError;
 use self::reload::Reloader;
+pub use self::running::Running;
 pub use self::tls::CertificateError;
 use self::tls::{Certificates, Handshakes};
 use crate::auth::throttle::{FailureLimit, LoginThrottle, ThrottleLimits};
-use crate::config::{Changed, Config, ConfigErrors, FailuresConfig, Origins};
-use crate::groups::{EnterError, Fanouts, HeartbeatSettings, Hubs, Lease};
+use crate::config::{Config, FailuresConfig, Origins};
+use crate::groups::{Fanouts, HeartbeatSettings, Hubs};
 use crate::hooks::{AnyHooks, HookCalls, HookSettings, HookThreads, Hooks};
 use crate::http::health::Readiness;
 use crate::http::porch::Porch;
 use crate::http::services::InternalListener;
-use crate::http::{Entrance, Live, LiveError, Routes, Seats, Services, Shares};
-use crate::ids::HubName;
+use crate::http::{Entrance, Live, Routes, Seats, Services, Shares};
 use crate::metrics::{Limit, Metrics};
 use crate::monitor::{self, Monitor, Surroundings};
 use crate::user::{User, UserData};
-use crate::users::{self, DemoUser, StoreError, UserStore, Verifier, VerifierOptions};
-
-/// Why a server did not start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// A setting is not valid. A configuration that was loaded is; one that was put together may not be.
-    #[error("the configuration is not valid: {0}")]
-    Config(#[from] ConfigErrors),
-    /// The address cannot be listened on.
-    #[error("{setting}: cannot listen on {address}: {}", explain(setting, .error))]
-    Bind {
-        /// The section of the configuration that it comes from.
-        setting: &'static str,
-        /// The address.
-        address: SocketAddr,
-        /// What the system says.
-        error: io::Error,
-    },
-    /// The certificate cannot be used.
-    #[error(transparent)]
-    Certificate(#[from] CertificateError),
-    /// TLS itself cannot be used.
-    #[error("TLS cannot be used: {0}")]
-    Tls(#[from] rustls::Error),
-    /// The user store cannot be opened.
-    #[error("the user store cannot be opened: {0}")]
-    Store(#[from] StoreError),
-    /// The access keys, a URL or a trusted proxy cannot be used.
-    #[error(transparent)]
-    Settings(#[from] LiveError),
-    /// The threads of the server or of the hooks could not be started.
-    #[error("the server's threads cannot be started: {0}")]
-    Threads(#[from] io::Error),
-}
-
-fn explain(setting: &str, error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::AddrInUse => {
-            format!("another program uses this port; stop it, or choose another with --set {setting}.port=…")
-        }
-        io::ErrorKind::PermissionDenied => "this port needs more rights; choose one above 1023".to_owned(),
-        io::ErrorKind::AddrNotAvailable => format!("this machine has no such address; see {setting}.bind"),
-        _ => error.to_string(),
-    }
-}
+use crate::users::{self, StoreError, UserStore, Verifier, VerifierOptions};
 
 /// Connections of one worker at a time that are no WebSocket, or not yet: actix-server's own default.
 const MOST_REQUESTS: usize = 25_600;
@@ -290,19 +248,7 @@ impl<U: UserData> Server<U> {
             Users::Nowhere => None,
         };
         let limits = &config.limits;
-        let hook_threads = HookThreads::default();
-        let hook_settings = HookSettings {
-            timeout: config.hooks.timeout,
-            queue: config.hooks.queue,
-            concurrency: config.hooks.concurrency,
-        };
-        let calls = match hooks {
-            Some(hooks) => {
-                let threads = hook_threads.start(config.hooks.threads)?;
-                Some(HookCalls::new(hooks, threads, hook_settings, metrics.clone()))
-            }
-            None => None,
-        };
+        let (calls, hook_threads) = start_hooks(hooks, &config, &metrics)?;
         let heartbeat = HeartbeatSettings {
             ping_interval: config.heartbeat.ping_interval,
             pong_timeout: config.heartbeat.pong_timeout,
@@ -312,12 +258,7 @@ impl<U: UserData> Server<U> {
             internal: addresses.internal,
             throttle: ArcSwap::from_pointee(LoginThrottle::new(throttle_limits(&config.auth.failures))),
             store,
-            verifier: Verifier::new(VerifierOptions {
-                parallel: config.auth.hashing.effective_concurrency(),
-                max_waiting: config.auth.hashing.waiting,
-                remember: config.users.cache_ttl,
-                ..VerifierOptions::default()
-            }),
+            verifier: verifier(&config),
             home: Handle::current(),
             hubs: Hubs::new(hub_rules(&config, budget), opener.open_by()),
             hooks: calls,
@@ -367,127 +308,30 @@ fn handshakes<U: UserData>(
     Ok(Handshakes::new(certificates.acceptor()?, pending, config.limits.handshake_timeout, metrics.clone()))
 }
 
-/// A server that runs.
-pub struct Running<U: UserData = User> {
-    services: Arc<Services<U>>,
-    address: SocketAddr,
-    handle: Option<ServerHandle>,
-    listeners: Vec<TcpListener>,
-    certificates: Option<Arc<Certificates>>,
-    hook_threads: HookThreads,
-    reloader: Reloader<U>,
+/// The threads of the caller's hooks, and how they are called.
+fn start_hooks<U: UserData>(
+    hooks: Option<Arc<dyn AnyHooks<U>>>,
+    config: &Config,
+    metrics: &Metrics,
+) -> Result<(Option<HookCalls<U>>, HookThreads), StartError> {
+    let all = HookThreads::default();
+    let Some(hooks) = hooks else { return Ok((None, all)) };
+    let settings = HookSettings {
+        timeout: config.hooks.timeout,
+        queue: config.hooks.queue,
+        concurrency: config.hooks.concurrency,
+    };
+    let threads = all.start(config.hooks.threads)?;
+    Ok((Some(HookCalls::new(hooks, threads, settings, metrics.clone())), all))
 }
 
-impl<U: UserData> Running<U> {
-    /// Where the server listens; with port 0 in the configuration, the port that the system chose.
-    pub fn address(&self) -> SocketAddr {
-        self.address
-    }
-
-    /// Where the listener for operators is (`server.internal`), if there is one.
-    pub fn internal_address(&self) -> Option<SocketAddr> {
-        self.services.internal.map(|listener| listener.address)
-    }
-
-    /// Whether clients speak TLS to the server.
-    pub fn is_under_tls(&self) -> bool {
-        self.certificates.is_some()
-    }
-
-    /// Reads the certificate and its key again. Connections that come later are shown what is in the files now; those
-    /// that are open stay. Tells whether the certificate is another; without TLS it never is.
-    ///
-    /// # Errors
-    /// [`CertificateError`] for files that cannot be used; the certificate so far goes on then.
-    pub fn reload_certificate(&self) -> Result<bool, CertificateError> {
-        self.certificates.as_ref().map_or(Ok(false), |certificates| certificates.reload())
-    }
-
-    /// Has the server go by another configuration, all of it or, with an error, nothing of it. What cannot change while
-    /// it runs stays as it is, and is among what is returned: each key that differs, with when it counts.
-    ///
-    /// Connections and hubs stay open. `origins` tell those who ask where the keys come from
-    /// ([`Loaded::origins`](crate::config::Loaded::origins)). The certificate is
-    /// [another matter](Running::reload_certificate).
-    ///
-    /// ```
-    /// # #[actix_web::main]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// use folkmoot::config::{Config, Origins, Takes};
-    /// use folkmoot::{Server, User};
-    ///
-    /// let mut config = Config::default();
-    /// config.server.port = 0;
-    /// # let folder = tempfile::tempdir()?;
-    /// # config.data_dir = folder.path().to_owned();
-    /// let running = Server::<User>::new(config.clone()).without_store().start().await?;
-    /// config.limits.connections_per_user = 3;
-    /// config.hooks.threads = 7;
-    /// let changes = running.reload(config, Origins::default())?;
-    /// let told: Vec<_> = changes.iter().map(|change| (change.key.as_str(), change.takes)).collect();
-    /// assert_eq!(told, [("hooks.threads", Takes::Restart), ("limits.connections_per_user", Takes::Now)]);
-    /// # running.stop().await;
-    /// # Ok(())
-    /// # }
-    /// ```
-    ///
-    /// # Errors
-    /// [`ReloadError`]: what is wrong with the configuration, or that the server is about to end.
-    pub fn reload(&self, config: Config, origins: Origins) -> Result<Vec<Changed>, ReloadError> {
-        self.reloader.reload(config, origins)
-    }
-
-    /// What the start has to tell about the user store, without its password.
-    pub fn store(&self) -> Option<String> {
-        self.services.store.as_ref().map(|store| store.describe())
-    }
-
-    /// The demo users that the store has, with the passwords that everybody knows.
-    pub async fn demo_users(&self) -> Vec<&'static DemoUser> {
-        match &self.services.store {
-            Some(store) => users::demo_users_of(&**store).await,
-            None => Vec::new(),
-        }
-    }
-
-    /// Whether there is a user store with nobody in it, so that nobody can log in by password.
-    pub async fn has_no_users(&self) -> bool {
-        match &self.services.store {
-            // A store that fails is told by the logs.
-            Some(store) => store.list(None, 1).await.is_ok_and(|users| users.is_empty()),
-            None => false,
-        }
-    }
-
-    /// How many connections are open.
-    pub fn connections(&self) -> usize {
-        self.services.seats.taken()
-    }
-
-    /// Enters a hub from the server's side; the hub stays open as long as the lease lives.
-    ///
-    /// # Errors
-    /// [`EnterError`] when the configuration does not allow it to be opened.
-    pub fn hub(&self, name: &HubName) -> Result<Lease<U>, EnterError> {
-        self.services.hubs.enter(name)
-    }
-
-    /// What is counted, in the Prometheus text format.
-    pub fn metrics(&self) -> String {
-        self.services.metrics.render()
-    }
-
-    /// Ends the server: no new connections, those that are open are closed with 1001 one after another over half of
-    /// `shutdown.timeout`, and whatever is left is cut when it has passed.
-    pub async fn stop(mut self) {
-        if let Some(handle) = self.handle.take() {
-            drain::refuse_new(&self.services, Some((&handle, &self.listeners))).await;
-            drain::send_away(&self.services).await;
-            handle.stop(false).await;
-        }
-        drain::close_hubs(&self.services).await;
-        self.hook_threads.stop();
-    }
+fn verifier(config: &Config) -> Verifier {
+    Verifier::new(VerifierOptions {
+        parallel: config.auth.hashing.effective_concurrency(),
+        max_waiting: config.auth.hashing.waiting,
+        remember: config.users.cache_ttl,
+        ..VerifierOptions::default()
+    })
 }
 
 /// Has the server watched by its monitor.

@@ -136,6 +136,7 @@ mod bench;
 #[cfg(feature = "cli")]
 #[doc(hidden)]
 pub mod cli;
+mod clock;
 pub mod config;
 mod error;
 mod event;

@@ -17,6 +17,7 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 pub use self::count::{Counter, Gauge, Peak};
 pub use self::histogram::{Counts, Histogram};
 pub use self::limit::Limit;
+use crate::clock;
 use crate::error::DisconnectKind;
 
 macro_rules! metrics {
@@ -141,8 +142,7 @@ impl Metrics {
     /// A new set of counters, all at zero, independent of any other server in the process.
     pub fn new() -> Self {
         let metrics = Metrics::made(true);
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        metrics.start_time.set(now.as_secs());
+        metrics.start_time.set(clock::seconds(SystemTime::now()));
         metrics
     }
 

@@ -4,6 +4,10 @@
 //! says that it was skipped (`.ci/run` takes that for a failure).
 #![cfg(any(feature = "postgres", feature = "sqlite"))]
 
+#[cfg(feature = "postgres")]
+#[path = "common/notes.rs"]
+mod notes;
+
 use std::sync::Arc;
 
 use folkmoot::users::{
@@ -18,15 +22,6 @@ const HASH_B: &str = "$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHRzYWx0$BBBBBBBBBBBBBB
 
 fn block_on<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
-}
-
-#[cfg(feature = "postgres")]
-fn skipped(name: &str, variable: &str) {
-    // Not `eprintln!`, which the test harness keeps to itself when a test succeeds.
-    let _ = std::io::Write::write_all(
-        &mut std::io::stderr(),
-        format!("SKIPPED {name}: {variable} is not set\n").as_bytes(),
-    );
 }
 
 fn login(text: &str) -> UserId {
@@ -328,7 +323,9 @@ mod postgres {
 
     /// A database of its own, so that tests do not meet; dropped at the end, however the test ends.
     fn with_database<F: Future<Output = ()>>(test: &str, body: impl FnOnce(String) -> F) {
-        let Ok(base) = std::env::var("TEST_POSTGRES_URL") else { return skipped(test, "TEST_POSTGRES_URL") };
+        let Ok(base) = std::env::var("TEST_POSTGRES_URL") else {
+            return notes::skipped(test, "TEST_POSTGRES_URL is not set");
+        };
         let name = format!("folkmoot_test_{}_{test}", std::process::id());
         let mut url = url::Url::parse(&base).unwrap();
         url.set_path(&name);

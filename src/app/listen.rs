@@ -20,6 +20,7 @@ use actix_web::{App, Error};
 use socket2::{Domain, Protocol as SocketProtocol, SockRef, Socket, Type};
 
 use super::tls::Handshakes;
+use super::unread::closed_behind_answer;
 use crate::http::upgrade::{Upgradable, UpgradeFactory};
 use crate::http::{Entrance, Routes, Services};
 use crate::transport::socket::tune;
@@ -114,7 +115,9 @@ where
         .h1_allow_half_closed(false)
         .local_addr(address)
         .upgrade::<_, UpgradeFactory<U>>(UpgradeFactory::new(services.clone(), entrance, tls))
-        .finish(map_config(app.into_factory().map_err(Into::<Error>::into), move |_| app_config.clone()))
+        .finish(map_config(closed_behind_answer(app.into_factory()).map_err(Into::<Error>::into), move |_| {
+            app_config.clone()
+        }))
 }
 
 /// A connection that has begun, as actix-http takes it.

@@ -12,7 +12,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use crate::error::{Disconnect, DisconnectKind};
 use crate::groups::inner::{EndStoreUser, StoreUsers};
 use crate::http::Services;
-use crate::http::admission::may_enter_reserved;
+use crate::http::identity::may_enter_reserved;
 use crate::monitor;
 use crate::user::UserData;
 use crate::users::{StoreError, UserStore};

@@ -70,6 +70,13 @@ const JOIN_LEAVE_GROUP: &str = "webpubsub.joinLeaveGroup";
 const SEND_TO_GROUP: &str = "webpubsub.sendToGroup";
 const LIST_MEMBERS: &str = "folkmoot.listMembers";
 
+impl Role {
+    /// Whether it leads into reserved hubs, to look at least.
+    pub(crate) fn is_for_operators(&self) -> bool {
+        matches!(self, Role::Admin | Role::AdminRead)
+    }
+}
+
 impl FromStr for Role {
     type Err = RoleError;
 

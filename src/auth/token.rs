@@ -20,6 +20,7 @@ use crate::auth::access_keys::AccessKeys;
 use crate::auth::audience;
 use crate::auth::host::{BaseUrl, OwnNames};
 use crate::auth::permissions::Role;
+use crate::clock::seconds;
 use crate::ids::{GroupName, HubName, UserId};
 use crate::user::User;
 
@@ -402,10 +403,6 @@ fn install_crypto() {
         // An error means that the program around us has chosen already, which is as good.
         let _ = jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER.install_default();
     });
-}
-
-fn seconds(time: SystemTime) -> u64 {
-    time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
 fn time(seconds: u64) -> Option<SystemTime> {

@@ -14,6 +14,7 @@ use env_logger::Builder;
 use log::kv::{self, Key, Value, VisitSource};
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
+use super::text::is_unprintable;
 use crate::config::{LogConfig, LogFormat};
 
 /// How much of our own is logged where `RUST_LOG` does not say it; a reload may change it.
@@ -70,9 +71,16 @@ pub(super) fn set_level(level: LevelFilter) {
 /// doing, which tells an operator nothing.
 fn is_logged(metadata: &Metadata<'_>, level: usize) -> bool {
     let ours = metadata.target() == "folkmoot" || metadata.target().starts_with("folkmoot::");
-    let most = if ours { level } else { level.min(LevelFilter::Warn as usize) };
+    let most = match metadata.target() {
+        _ if ours => level,
+        REQUESTS if level < LevelFilter::Debug as usize => LevelFilter::Off as usize,
+        _ => level.min(LevelFilter::Warn as usize),
+    };
     metadata.level() as usize <= most
 }
+
+/// Which module calls each request that is malformed an error. It is its sender's, and anybody can send thousands.
+const REQUESTS: &str = "actix_http::h1::dispatcher";
 
 /// Which module complains of connections that cannot be accepted.
 const ACCEPT: &str = "actix_server::accept";
@@ -119,7 +127,7 @@ impl<L: Log> Log for Sparing<L> {
 fn write_line(out: &mut impl Write, time: impl Display, level: impl Display, record: &Record<'_>) -> io::Result<()> {
     let mut line = String::new();
     let written = write!(line, "{time} {level} {} ", record.target())
-        .and_then(|()| write!(Escaped(&mut line), "{}", record.args()))
+        .and_then(|()| write!(Escaped { out: &mut line, is_value: false }, "{}", record.args()))
         .is_ok()
         && record.key_values().visit(&mut Fields(&mut line)).is_ok();
     if !written {
@@ -130,13 +138,22 @@ fn write_line(out: &mut impl Write, time: impl Display, level: impl Display, rec
     out.write_all(line.as_bytes())
 }
 
-/// Writes control characters (line ends, terminal sequences) as escapes.
-struct Escaped<'a>(&'a mut String);
+/// Writes what could steer a terminal (line ends, control sequences, turns of direction) as escapes.
+///
+/// In a value the backslash too: before a quote of the value's own, it would make that quote the end of the value.
+struct Escaped<'a> {
+    out: &'a mut String,
+    is_value: bool,
+}
 
 impl fmt::Write for Escaped<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         for c in text.chars() {
-            if c.is_control() { write!(self.0, "{}", c.escape_default())? } else { self.0.push(c) }
+            if is_unprintable(c) || (self.is_value && c == '\\') {
+                write!(self.out, "{}", c.escape_default())?
+            } else {
+                self.out.push(c)
+            }
         }
         Ok(())
     }
@@ -148,8 +165,8 @@ struct Fields<'a>(&'a mut String);
 impl<'kvs> VisitSource<'kvs> for Fields<'_> {
     fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), kv::Error> {
         let mut text = String::new();
-        write!(Escaped(&mut text), "{value}")?;
-        if text.is_empty() || text.contains([' ', '=', '"']) {
+        write!(Escaped { out: &mut text, is_value: true }, "{value}")?;
+        if text.is_empty() || text.contains(|c: char| c.is_whitespace() || matches!(c, '=' | '"')) {
             write!(self.0, " {key}=\"{}\"", text.replace('"', "\\\""))?;
         } else {
             write!(self.0, " {key}={text}")?;
@@ -205,18 +222,27 @@ mod tests {
         assert!(is_logged(&of("sqlx", Level::Warn), debug) && !is_logged(&of("sqlx", Level::Info), debug));
         assert!(!is_logged(&of("folkmootish", Level::Info), debug));
         assert!(!is_logged(&of("folkmoot", Level::Error), LevelFilter::Off as usize));
+        // What strangers send is no error of ours.
+        assert!(!is_logged(&of(REQUESTS, Level::Error), LevelFilter::Info as usize));
+        assert!(is_logged(&of(REQUESTS, Level::Error), debug));
     }
 
     #[test]
     fn a_value_cannot_imitate_a_field_or_a_line() {
         let forged = line(
             "refused\n2026 ERROR",
-            &[("user.id", "x user.admin=\"1\""), ("group.name", "a\n\u{1b}[31mb"), ("x", "")],
+            &[
+                ("user.id", "x user.admin=\"1\""),
+                ("group.name", "a\n\u{1b}[31mb"),
+                ("y", "x\\\" user.admin=1"),
+                ("z", "a\u{202e}\u{9b}2J\u{2028}b"),
+                ("x", ""),
+            ],
         );
         assert_eq!(
             forged,
             "2026-11-23T04:06:14Z INFO folkmoot::session refused\\n2026 ERROR user.id=\"x user.admin=\\\"1\\\"\" \
-             group.name=a\\n\\u{1b}[31mb x=\"\"\n"
+             group.name=a\\n\\u{1b}[31mb y=\"x\\\\\\\" user.admin=1\" z=a\\u{202e}\\u{9b}2J\\u{2028}b x=\"\"\n"
         );
     }
 }

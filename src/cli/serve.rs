@@ -28,9 +28,8 @@ pub(super) fn run(loaded: Loaded, load: impl Fn() -> Result<Loaded, Failure>) ->
                 name = signals.next() => break name,
                 _ = hang_up.recv() => {
                     supervisor::reloading();
-                    reload(&running, load());
-                    reload_certificate(&running);
-                    supervisor::ready();
+                    let outcomes = [reload(&running, load()), reload_certificate(&running)];
+                    supervisor::reloaded(outcomes.contains(&Outcome::Refused));
                 }
             }
         };
@@ -48,13 +47,20 @@ pub(super) fn run(loaded: Loaded, load: impl Fn() -> Result<Loaded, Failure>) ->
     })
 }
 
+/// What came of something that was read again.
+#[derive(PartialEq)]
+enum Outcome {
+    Used,
+    Refused,
+}
+
 /// Has the server go by what the configuration says now, and tells what is different.
-fn reload(running: &Running, loaded: Result<Loaded, Failure>) {
+fn reload(running: &Running, loaded: Result<Loaded, Failure>) -> Outcome {
     let loaded = match loaded {
         Ok(loaded) => loaded,
         Err(failure) => {
             log::error!(reason:% = failure; "the configuration is wrong; nothing is changed");
-            return;
+            return Outcome::Refused;
         }
     };
     let level = loaded.config.log.level;
@@ -62,7 +68,7 @@ fn reload(running: &Running, loaded: Result<Loaded, Failure>) {
         Ok(changes) => changes,
         Err(error) => {
             log::error!(reason:% = error; "the configuration cannot be used; nothing is changed");
-            return;
+            return Outcome::Refused;
         }
     };
     logging::set_level(level);
@@ -74,15 +80,20 @@ fn reload(running: &Running, loaded: Result<Loaded, Failure>) {
         }
     }
     log::info!(changes = changes.len(); "the configuration has been read again");
+    Outcome::Used
 }
 
 /// Those who renew a certificate say so by SIGHUP.
-fn reload_certificate(running: &Running) {
+fn reload_certificate(running: &Running) -> Outcome {
     match running.reload_certificate() {
         Ok(true) => log::info!("the certificate has been exchanged"),
         Ok(false) => log::info!("the certificate is the same as before"),
-        Err(error) => log::error!(error:%; "the new certificate cannot be used; the old one goes on"),
+        Err(error) => {
+            log::error!(error:%; "the new certificate cannot be used; the old one goes on");
+            return Outcome::Refused;
+        }
     }
+    Outcome::Used
 }
 
 struct Signals {

@@ -4,12 +4,20 @@
 
 use sd_notify::NotifyState;
 
-/// Connections are accepted; after a reload: it is over, however it went.
+/// Connections are accepted.
 pub(super) fn ready() {
     tell(&[NotifyState::Ready]);
 }
 
-/// The configuration is about to be read again. What follows until [`ready`] is part of it.
+/// A reload is over. That one was refused stands in `systemctl status` until another one is not: `systemctl reload` itself
+/// cannot fail for it. Why stands in the log.
+pub(super) fn reloaded(was_refused: bool) {
+    let status =
+        if was_refused { "The last reload was refused (the log says why); what was before goes on" } else { "" };
+    tell(&[NotifyState::Ready, NotifyState::Status(status)]);
+}
+
+/// The configuration is about to be read again. What follows until [`reloaded`] is part of it.
 pub(super) fn reloading() {
     // Without the time systemd could not tell this reload from one that it asked for before.
     match NotifyState::monotonic_usec_now() {

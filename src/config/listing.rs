@@ -8,11 +8,7 @@ use serde_json::Value;
 use super::overlay::Origins;
 use super::reloadable::{Takes, takes};
 use super::schema;
-use super::secret::HIDDEN;
 use super::{Config, Loaded};
-
-/// What stands in a listing in the place of a secret.
-const SECRET: &str = "hidden";
 
 /// One key of a configuration.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -20,7 +16,7 @@ const SECRET: &str = "hidden";
 pub struct Listed {
     /// The key, as `section.key`.
     pub key: String,
-    /// Its value, as a configuration file would have it; `"hidden"` in the place of a secret.
+    /// Its value, as a configuration file would have it; `"***"` in the place of a secret.
     pub value: Value,
     /// Where the value comes from: `config.yaml:12`, a variable, a flag, `default`, or `program` where code set it.
     pub origin: String,
@@ -73,16 +69,8 @@ fn collect(path: &mut Vec<String>, tree: Value, origins: &Origins, listed: &mut 
             };
             let origin = origins.at(path).map_or_else(default, str::to_owned);
             let key = path.join(".");
-            listed.push(Listed { takes: takes(&key), key, value: without_secrets(value), origin });
+            listed.push(Listed { takes: takes(&key), key, value, origin });
         }
-    }
-}
-
-fn without_secrets(value: Value) -> Value {
-    match value {
-        Value::String(text) if text == HIDDEN => Value::String(SECRET.to_owned()),
-        Value::Array(values) => values.into_iter().map(without_secrets).collect(),
-        value => value,
     }
 }
 
@@ -144,7 +132,7 @@ mod tests {
         config.auth.access_keys = vec![KEY.parse::<AccessKey>().unwrap()];
         config.users.database = "postgres://app:hunter2@db/users".parse().ok();
         let listed = list(&config, &Origins::default());
-        assert_eq!(find(&listed, "auth.access_keys").value, json!(["hidden"]));
+        assert_eq!(find(&listed, "auth.access_keys").value, json!(["***"]));
         let text = serde_json::to_string(&listed).unwrap();
         assert!(!text.contains(KEY) && !text.contains("hunter2"), "{text}");
     }

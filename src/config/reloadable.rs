@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::Config;
 use super::listing::list;
 use super::overlay::Origins;
+use super::secret::HIDDEN;
 
 /// When a changed key counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -38,7 +39,7 @@ impl Takes {
 pub struct Changed {
     /// The key, as `section.key`.
     pub key: String,
-    /// What it was; `null` where there was no such key (a hub that is declared now), `"hidden"` for a secret.
+    /// What it was; `null` where there was no such key (a hub that is declared now), `"***"` for a secret.
     pub from: Value,
     /// What it is to be.
     pub to: Value,
@@ -139,7 +140,7 @@ impl Config {
         ] {
             let shown = from.get(key) != to.get(key);
             if differs && !shown {
-                to.insert(key.to_owned(), "hidden, and another one".into());
+                to.insert(key.to_owned(), format!("{HIDDEN}, another one").into());
             }
         }
         let keys: std::collections::BTreeSet<String> = from.keys().chain(to.keys()).cloned().collect();

@@ -1,7 +1,7 @@
 //! The configuration: whatever stands in the file, the environment and the flags, what is refused is told with its
 //! place or its key, and what is taken is valid and does not depend on how it was given.
 
-use crate::config::{Config, ConfigErrors, from_layers};
+use crate::config::{Config, ConfigErrors, Takes, from_layers};
 use crate::user::User;
 
 /// The file's text, and behind each NUL one variable (`FOLKMOOT__…=value`) or one `key.path=value`.
@@ -21,6 +21,7 @@ pub fn configuration(bytes: &[u8]) {
             // To say it twice changes nothing.
             let twice: Vec<String> = sets.iter().chain(&sets).cloned().collect();
             assert_eq!(load(document, env, &twice).as_ref(), Ok(config));
+            assert_reload(config);
         }
         Err(errors) => assert_told(errors),
     }
@@ -31,6 +32,19 @@ pub fn configuration(bytes: &[u8]) {
 
 fn load(document: &str, env: Vec<(String, String)>, sets: &[String]) -> Result<Config, ConfigErrors> {
     from_layers::<User>(Some(("config.yaml", document)), env, sets).map(|(config, _)| config)
+}
+
+/// A running server that reads this goes on with what takes a restart, and with nothing else.
+fn assert_reload(wanted: &Config) {
+    let before = Config::default();
+    assert_eq!(wanted.changes_to(wanted), []);
+    let mut kept = wanted.clone();
+    kept.keep_until_restart(&before);
+    let waits = |config: &Config| before.changes_to(config).into_iter().filter(|change| change.takes == Takes::Restart);
+    // A hub that was not declared has the masks of all the others, which are kept for it.
+    assert_eq!(waits(&kept).find(|change| !change.key.starts_with("hubs.declared.")), None);
+    let lost = kept.changes_to(wanted).into_iter().find(|change| change.takes != Takes::Restart);
+    assert_eq!(lost, None);
 }
 
 fn assert_told(errors: &ConfigErrors) {

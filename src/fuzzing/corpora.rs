@@ -34,6 +34,7 @@ macro_rules! replay {
 }
 
 replay! {
+    the_corpus_of_api_requests_holds: api_request,
     the_corpus_of_client_frames_holds: client_frame,
     the_corpus_of_configurations_holds: configuration,
     the_corpus_of_credentials_holds: credentials,

@@ -4,6 +4,7 @@
 //! Exists in those two builds only. Each property takes any bytes, compares our answer with one that was found in
 //! another, simpler way, and panics where they differ.
 
+mod api_request;
 mod client_frame;
 mod configuration;
 #[cfg(test)]
@@ -12,6 +13,7 @@ mod credentials;
 mod frame_reader;
 mod names;
 
+pub use api_request::api_request;
 pub use client_frame::client_frame;
 pub use configuration::configuration;
 pub use credentials::credentials;

@@ -86,13 +86,19 @@ impl MaskIndex {
 
     /// The masks that match `name`.
     pub fn matching<'a>(&'a self, name: &'a str) -> impl Iterator<Item = u32> {
+        self.candidates(name).flatten().filter(move |(mask, _)| matches(mask, name)).map(|(_, key)| *key)
+    }
+
+    /// How many masks a name has to be compared with.
+    pub fn comparisons_with(&self, name: &str) -> usize {
+        self.candidates(name).map(Vec::len).sum()
+    }
+
+    /// The masks whose literal prefix a name begins with.
+    fn candidates<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Vec<(Mask, u32)>> {
         let ends = name.char_indices().map(|(end, _)| end).chain([name.len()]);
         // No listeners, no look-up.
-        ends.take_while(|_| !self.by_prefix.is_empty())
-            .filter_map(move |end| self.by_prefix.get(name.get(..end)?))
-            .flatten()
-            .filter(move |(mask, _)| matches(mask, name))
-            .map(|(_, key)| *key)
+        ends.take_while(|_| !self.by_prefix.is_empty()).filter_map(move |end| self.by_prefix.get(name.get(..end)?))
     }
 }
 

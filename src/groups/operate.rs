@@ -5,7 +5,7 @@
 
 mod handlers;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,16 +14,14 @@ use actix::{Addr, Message};
 use super::fanout::Fanout;
 use super::hub::Hub;
 pub use super::membership::{ConnectionFilter, GroupFilter, Named};
-use super::membership::{Page, Place, Reach, Step};
-use super::messages::{Content, Leave, Reached, Refusal};
+use super::membership::{Hearing, Page, Place, Reach, Step};
+use super::messages::{Content, Count, Counted, Leave, Reached, Refusal};
 use super::window::Permit;
 use crate::error::Disconnect as Reason;
 use crate::event::Connection;
 use crate::ids::{ConnectionId, GroupName, Target};
 use crate::protocol::Data;
 use crate::user::UserData;
-
-pub use self::handlers::wall_clock;
 
 /// Names or connections that one message looks at: a millisecond's work.
 const LOOKED_AT: usize = 10_000;
@@ -83,6 +81,15 @@ pub(super) struct Found<U> {
     place: Place,
 }
 
+/// A step of counting whom a publish would reach: on with those that are known, behind a group.
+#[derive(Message)]
+#[rtype(result = "(Hearing, Option<GroupName>)")]
+pub(super) struct CountSome {
+    target: Arc<Target>,
+    after: Option<GroupName>,
+    known: Hearing,
+}
+
 /// Some of the groups of a connection.
 #[derive(Message)]
 #[rtype(result = "Option<Page<GroupName>>")]
@@ -97,7 +104,7 @@ pub(super) struct GroupsOf {
 #[rtype(result = "Option<ConnectionId>")]
 pub(super) struct CloseSome {
     filter: Arc<ConnectionFilter>,
-    excluded: Arc<[ConnectionId]>,
+    excluded: Arc<BTreeSet<ConnectionId>>,
     reason: Reason,
     after: Option<ConnectionId>,
 }
@@ -237,6 +244,23 @@ impl<U: UserData> Hub<U> {
         Results { items: seen.collect(), more }
     }
 
+    /// Whom a message to a group or mask would reach.
+    pub async fn count(&self, target: Target) -> Counted {
+        const NOBODY: Counted = Counted { groups: 0, connections: 0 };
+        if let Target::Group(_) = target {
+            return self.registry().send(Count { target }).await.unwrap_or(NOBODY);
+        }
+        let (target, mut after, mut known) = (Arc::new(target), None, Hearing::default());
+        while let Ok((further, next)) = self.registry().send(CountSome { target: target.clone(), after, known }).await {
+            known = further;
+            match next {
+                Some(next) => after = Some(next),
+                None => return Counted { groups: known.groups, connections: known.connections.len() },
+            }
+        }
+        NOBODY
+    }
+
     /// The groups of a connection behind `after`, by name; `None` when there is no such connection.
     pub async fn groups_of(
         &self,
@@ -265,7 +289,8 @@ impl<U: UserData> Hub<U> {
 
     /// Ends the connections that pass a filter, except some.
     pub async fn close(&self, filter: ConnectionFilter, excluded: &[ConnectionId], reason: Reason) {
-        let (filter, excluded, mut after) = (Arc::new(filter), Arc::from(excluded), None);
+        let excluded: BTreeSet<_> = excluded.iter().copied().collect();
+        let (filter, excluded, mut after) = (Arc::new(filter), Arc::new(excluded), None);
         loop {
             let close =
                 CloseSome { filter: filter.clone(), excluded: Arc::clone(&excluded), reason: reason.clone(), after };

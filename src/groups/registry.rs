@@ -6,6 +6,7 @@
 mod handlers;
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use actix::{Actor, Addr, Context, Recipient};
 
@@ -22,6 +23,9 @@ use crate::ids::{ConnectionId, GroupName, HubName, Target, UserId};
 use crate::metrics::Metrics;
 use crate::protocol::Data;
 use crate::user::UserData;
+
+/// How often it is told that hooks are behind: who joins and leaves as fast as possible keeps their queue at its bound.
+const TELL_BEHIND_EVERY: Duration = Duration::from_secs(60);
 
 /// What a hub's registry has to know of the configuration.
 #[derive(Debug, Clone)]
@@ -80,8 +84,8 @@ pub struct GroupRegistry<U: UserData> {
     listeners: Vec<Listener<U>>,
     /// Who sees what happens in all hubs, while somebody looks.
     pub(super) watcher: Option<Watcher>,
-    /// A listener refused the last event.
-    listeners_behind: bool,
+    /// When it was told last that a listener has refused an event.
+    told_behind: Option<Instant>,
     /// It ends with its last connection.
     pub(super) retired: bool,
 }
@@ -98,7 +102,7 @@ impl<U: UserData> GroupRegistry<U> {
             workers: Vec::new(),
             listeners: Vec::new(),
             watcher: None,
-            listeners_behind: false,
+            told_behind: None,
             retired: false,
         }
     }
@@ -329,11 +333,11 @@ impl<U: UserData> GroupRegistry<U> {
             }
         }
         self.metrics.hook_failures.increment(refused);
-        // One line when it begins, not one for each event.
-        if refused > 0 && !self.listeners_behind {
+        // One line now and then, not one for each event nor each time that there was room for one.
+        if refused > 0 && self.told_behind.is_none_or(|told| told.elapsed() >= TELL_BEHIND_EVERY) {
+            self.told_behind = Some(Instant::now());
             log::warn!(hub:% = self.settings.hub; "a hook's queue is full; it is not told of events until it has room");
         }
-        self.listeners_behind = refused > 0;
     }
 }
 

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::deliver::{Answer, Deliver, Publication};
 use super::inner::{Command, FromSession, Publish, Request, Turn};
-use super::membership::{Membership, Place};
+use super::membership::{Counts, Membership, Place};
 use super::messages::Refusal;
 use super::registry::GroupRegistry;
 use crate::error::ErrorCode;
@@ -59,6 +59,13 @@ impl<U: UserData> GroupRegistry<U> {
         match command {
             Command::Join(target) => {
                 self.may_join(id, &target)?;
+                if let Target::Group(group) = &target {
+                    // Where it costs nothing, it is free for those in debt too.
+                    match self.membership.cost_of_founding(group.as_str()) {
+                        0 => {}
+                        cost => self.pay(id, |_| cost)?,
+                    }
+                }
                 self.join_target(id, &target).map(|()| None)
             }
             Command::Leave(target) => {
@@ -273,9 +280,11 @@ impl<U: UserData> GroupRegistry<U> {
             Target::Group(group) => self.pay(id, |membership| 1 + membership.cost_of_counting(group.as_str()))?,
         }
         let Some(entry) = self.membership.get(id) else { return Ok(Map::new()) };
-        let (groups, connections) = self.membership.count(target, |group| entry.permissions.may_send(group));
+        let Counts { groups, connections, looked_at } =
+            self.membership.count(target, |group| entry.permissions.may_send(group));
         if matches!(target, Target::Mask(_)) {
-            self.charge(id, connections);
+            // Not only those found: who is in all of a thousand groups was looked at a thousand times.
+            self.charge(id, looked_at.max(connections));
         }
         Ok(fields([("connections", connections.into()), ("groups", groups.into())], None))
     }

@@ -11,6 +11,7 @@ use std::time::SystemTime;
 use serde::{Serialize, Serializer};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
+use crate::clock;
 use crate::event::{Connection, Event};
 use crate::ids::{ConnectionId, GroupName, HubName};
 
@@ -119,8 +120,7 @@ fn shortened(mut text: String) -> String {
 }
 
 fn milliseconds<S: Serializer>(at: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
-    let since = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    serializer.serialize_u64(since.as_millis() as u64)
+    serializer.serialize_u64(clock::milliseconds(*at))
 }
 
 /// Through which things that happen are seen; cheap to clone, and free of cost while nobody looks.

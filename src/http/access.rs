@@ -95,7 +95,8 @@ pub async fn check<U: UserData>(services: &Arc<Services<U>>, request: &HttpReque
     }
 }
 
-/// Like [`check`], but who asks on this machine itself, or on the internal listener, needs no token: `/metrics` and the details of `/ready`.
+/// Like [`check`], but who asks on this machine itself, or on the internal listener, needs no token: `/metrics` and the
+/// details of `/ready`.
 ///
 /// # Errors
 /// As for [`check`].

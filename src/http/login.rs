@@ -1,22 +1,20 @@
-//! `POST /auth/token`, also called `/negotiate`: a login becomes a short-lived token, for browsers, which cannot send headers on a WebSocket, and
-//! for people who use the HTTP API.
+//! `POST /auth/token`, also called `/negotiate`: a login becomes a short-lived token, for browsers, which cannot send
+//! headers on a WebSocket, and for people who use the HTTP API.
 
 mod asked;
 
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use actix_web::http::StatusCode;
 use actix_web::http::header::{CacheControl, CacheDirective};
-use actix_web::web::{Bytes, Payload};
+use actix_web::web::Payload;
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::{Value, json};
-use tokio::time::timeout;
 
 use self::asked::{Asked, By, For};
 use super::access::may_use_api;
-use super::admission::{LoggedIn, log_in};
-use super::{Entrance, Problem, Services, cors};
+use super::identity::{LoggedIn, log_in};
+use super::{Entrance, Problem, Services, body, cors};
 use crate::auth::Credential;
 use crate::auth::audience::{client_url, of_api};
 use crate::auth::basic::BasicCredentials;
@@ -24,9 +22,9 @@ use crate::auth::host::BaseUrl;
 use crate::auth::origin::CredentialKind;
 use crate::auth::peer::ClientAddress;
 use crate::auth::token::{RefreshToken, TokenError, fingerprint};
+use crate::clock::seconds;
 use crate::groups::watch::Happening;
 use crate::ids::{HubName, UserId};
-use crate::metrics::Limit;
 use crate::user::UserData;
 use crate::users::UserRecord;
 
@@ -43,18 +41,15 @@ pub(super) async fn token<U: UserData>(
         return Err(Problem::unavailable("The server is going away; try another node, or again later."));
     }
     let client = services.client_of(&request);
-    services.now().origins_of(Entrance::of(&request)).check_host(request.headers())?;
-    services.now().origins_of(Entrance::of(&request)).check_origin(
-        request.headers(),
-        &client,
-        CredentialKind::Ambient,
-    )?;
+    let live = services.live.load_full();
+    let origins = live.origins_of(Entrance::of(&request));
+    origins.check_host(request.headers())?;
+    origins.check_origin(request.headers(), &client, CredentialKind::Ambient)?;
     let credential = Credential::of_request(request.headers(), None).inspect_err(|_| {
         services.metrics.auth_failures.increment(1);
     })?;
-    let body = read_body(&services, body).await?;
+    let body = body::read(&services, body, "form", MAX_FORM_BYTES).await?;
     let Asked { by, what, refresh } = Asked::read(&request, credential, &body)?;
-    let live = services.live.load_full();
     let config = &live.config;
     let place = match what {
         For::Hub(None) => Place::Hub(config.hubs.default.clone()),
@@ -190,10 +185,6 @@ async fn begin_session<U: UserData>(
     Ok((issued.token, seconds(issued.expires_at)))
 }
 
-fn seconds(time: SystemTime) -> u64 {
-    time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs()
-}
-
 /// Tells a browser that a page of `server.origins` may log in from there.
 pub(super) async fn preflight<U: UserData>(
     services: Arc<Services<U>>,
@@ -203,17 +194,4 @@ pub(super) async fn preflight<U: UserData>(
     let mut response = HttpResponse::NoContent().finish();
     cors::allow_methods(&services, &request, response.headers_mut(), methods);
     Ok(response)
-}
-
-/// The form, within the time that a handshake may take: a body that never ends is one more way to say nothing.
-async fn read_body<U: UserData>(services: &Services<U>, body: Payload) -> Result<Bytes, Problem> {
-    let limit = services.config().limits.handshake_timeout;
-    let late = |_| {
-        let late = Problem::new(StatusCode::REQUEST_TIMEOUT, "The form did not come in time.");
-        services.over(Limit::HandshakeTimeout, late)
-    };
-    let read = timeout(limit, body.to_bytes_limited(MAX_FORM_BYTES)).await.map_err(late)?;
-    let too_big = format!("The form has more than {MAX_FORM_BYTES} bytes.");
-    let read = read.map_err(|_| Problem::new(StatusCode::PAYLOAD_TOO_LARGE, too_big))?;
-    read.map_err(|_| Problem::bad_request("The form could not be read."))
 }

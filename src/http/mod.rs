@@ -3,9 +3,12 @@
 pub mod access;
 pub mod admission;
 pub(crate) mod api;
+mod body;
 mod cors;
 mod entrance;
+pub mod handshake;
 pub mod health;
+pub mod identity;
 mod live;
 mod login;
 mod metrics;

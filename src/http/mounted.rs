@@ -6,7 +6,7 @@ use std::sync::Arc;
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 
-use super::admission::Handshake;
+use super::handshake::Handshake;
 use super::routes::WEB_SOCKET_PATHS;
 use super::upgrade::Worker;
 use super::{Entrance, Problem, Services};

@@ -23,7 +23,8 @@ use futures_util::SinkExt;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
-use super::admission::{Admission, Handshake, accept_key, admit};
+use super::admission::{Admission, admit};
+use super::handshake::{Handshake, accept_key};
 use super::problem::PROBLEM_JSON;
 use super::{Entrance, Live, Problem, Seat, Services};
 use crate::auth::Credential;

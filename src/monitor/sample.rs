@@ -1,9 +1,10 @@
 //! One sample of a server: what the counters say, and what they said a second ago.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::clock;
 use crate::metrics::{Counter, Counts, Metrics};
 use crate::users::PoolState;
 
@@ -84,7 +85,7 @@ impl Readings {
         let delivery = now.since(std::mem::replace(&mut self.delivery, now));
         let quantile = |part| delivery.quantile(part).map(milliseconds);
         Sample {
-            t: SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_millis() as u64,
+            t: clock::now(),
             connections: metrics.connections.get(),
             users: metrics.users.get(),
             groups: metrics.groups.get(),

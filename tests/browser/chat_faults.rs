@@ -1,9 +1,27 @@
 //! The chat page when the server goes, a token is old, or the network is not there.
 
+use super::cable::Cable;
 use super::chat_page::{Chat, demo_server};
+use super::client::http;
 use super::driver::Driver;
-use super::process::Workplace;
+use super::process::{Program, Workplace};
 use super::support::Browser;
+use super::token::{ACCESS_KEY, Token};
+
+/// The demo server, which obeys the tests.
+fn obedient_server() -> (Workplace, Program) {
+    let workplace = Workplace::demo();
+    let server = workplace.serve(&["--set", &format!("auth.access_keys=[\"{ACCESS_KEY}\"]")]);
+    (workplace, server)
+}
+
+/// Has the server do something by its API.
+fn order(server: &Program, method: &str, path: &str) {
+    let token = Token::new(&format!("http://{}{path}", server.address));
+    let authorization = format!("Bearer {token}");
+    let (status, answer) = http(server.address, &format!("{method} {path}"), &[("Authorization", &authorization)], "");
+    assert!((200..300).contains(&status), "{status}: {answer}");
+}
 
 #[test]
 fn a_restart_of_the_server_is_told_and_survived() {
@@ -105,6 +123,117 @@ fn a_user_who_is_disabled_is_told_and_not_connected_again() {
 }
 
 #[test]
+fn who_is_put_out_is_told_why_and_comes_back_only_by_hand() {
+    let Some(driver) = Driver::of_test("who_is_put_out_is_told_why_and_comes_back_only_by_hand") else { return };
+    let (_workplace, server) = obedient_server();
+    let chat = Chat::log_in(&driver, &server, 1);
+    chat.join("chess");
+    order(&server, "POST", "/api/hubs/chat/users/user-1/:closeConnections?kick=true&reason=No%20advertising%20here");
+    chat.page.see_text("#banner-text", "The connection has ended: No advertising here.");
+    chat.page.see_text("#status", "Not connected");
+    assert_eq!(chat.page.text("#banner-count"), "", "nothing is tried again");
+    assert_eq!(chat.page.text("#retry"), "Connect again");
+    assert!(chat.page.js("return document.getElementById('send').disabled", vec![]) == true);
+    // What was said can still be read.
+    assert_eq!(chat.page.text("#group-name"), "chess");
+    chat.page.click("#retry");
+    chat.page.see_text("#status", "Connected");
+    chat.page.see_no("#banner");
+    chat.say("I am sorry");
+    assert_eq!(chat.groups(), ["chess", "Sales"]);
+    chat.page.expect_clean_console();
+}
+
+#[test]
+fn a_network_that_swallows_everything_is_noticed_and_survived() {
+    let Some(driver) = Driver::of_test("a_network_that_swallows_everything_is_noticed_and_survived") else { return };
+    let (_workplace, server) = demo_server();
+    let cable = Cable::to(server.address);
+    let mut page = Browser::open(&driver, &format!("http://{}/", cable.address));
+    page.allow_console("failed: ");
+    page.allow_console("WebSocket");
+    let chat = Chat { page };
+    chat.enter_as(1);
+    chat.join("chess");
+    cable.unplug();
+    // The machine says so at once; it is asked whether that is true, and nobody answers.
+    chat.page.js("dispatchEvent(new Event('offline'))", vec![]);
+    chat.page.see_text("#banner-text", "The connection is lost: The server fell silent.");
+    chat.page.see_text("#status", "Not connected");
+    // An attempt is given up as well.
+    chat.page.see_text("#banner-text", "does not answer.");
+    cable.plug_in();
+    chat.page.js("document.getElementById('retry').click()", vec![]);
+    chat.page.see_text("#status", "Connected");
+    chat.page.see_no("#banner");
+    assert_eq!(chat.groups(), ["chess", "Sales"]);
+    chat.say("here again");
+}
+
+#[test]
+fn a_machine_that_says_it_is_offline_is_told_so_beside_the_loss() {
+    let Some(driver) = Driver::of_test("a_machine_that_says_it_is_offline_is_told_so_beside_the_loss") else { return };
+    let (workplace, server) = demo_server();
+    let mut chat = Chat::log_in(&driver, &server, 1);
+    chat.page.allow_console("ERR_");
+    chat.page.allow_console("WebSocket");
+    let conditions = |offline: bool| serde_json::json!({ "offline": offline, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1 });
+    chat.page.session().devtools("Network.enable", serde_json::json!({}));
+    chat.page.session().devtools("Network.emulateNetworkConditions", conditions(true));
+    let port = server.address.port();
+    drop(server);
+    chat.page.see_text("#banner-text", "This machine says that it is offline.");
+    let _server = workplace.serve(&["--set", &format!("server.port={port}")]);
+    // Coming back is tried at once then, and not when it would be its turn.
+    chat.page.session().devtools("Network.emulateNetworkConditions", conditions(false));
+    chat.page.see_text("#status", "Connected");
+    chat.page.see_no("#banner");
+    chat.say("here again");
+}
+
+#[test]
+fn what_was_joined_and_left_by_hand_is_so_after_a_reload() {
+    let Some(driver) = Driver::of_test("what_was_joined_and_left_by_hand_is_so_after_a_reload") else { return };
+    let (_workplace, server) = obedient_server();
+    let chat = Chat::log_in(&driver, &server, 1);
+    let from_the_store = chat.groups();
+    chat.join("chess");
+    chat.join("sales/*");
+    chat.open_group("Sales");
+    chat.page.click("#leave");
+    chat.page.wait("Sales is left", |_| !chat.groups().contains(&"Sales".to_owned()));
+    chat.open_group("chess");
+    let before = chat.groups();
+    assert!(before.contains(&"chess".to_owned()) && before.contains(&"sales/*".to_owned()), "{before:?}");
+    // Twice: the second one knows what the first one knew.
+    for _ in 0..2 {
+        chat.page.reload();
+        chat.page.see_text("#status", "Connected");
+        chat.page.wait_eq("the same groups", before.clone(), |_| chat.groups());
+        chat.page.wait_eq("the same one is open", "chess".to_owned(), |page| page.text("#group-name"));
+        assert_eq!(chat.page.js("return sessionStorage.length + localStorage.length", vec![]), 0);
+    }
+    chat.say("still in it");
+    // What the server puts us into again is left again.
+    let members = |group: &str| {
+        let path = format!("/api/hubs/chat/groups/{group}/connections");
+        let token = format!("Bearer {}", Token::new(&format!("http://{}{path}", server.address)));
+        http(server.address, &format!("GET {path}"), &[("Authorization", &token)], "").1
+    };
+    assert!(members("chess").contains("user-1"), "{}", members("chess"));
+    chat.page.wait("Mark is in Sales no more", |_| !members("Sales").contains("user-1"));
+
+    // Whoever logs out and in again begins anew, and so does somebody else.
+    chat.page.click("#logout");
+    chat.page.see("#login");
+    chat.page.reload();
+    chat.page.see("#login");
+    chat.enter_as(1);
+    chat.page.wait_eq("the groups of the store", from_the_store, |_| chat.groups());
+    chat.page.expect_clean_console();
+}
+
+#[test]
 fn who_may_do_nothing_is_told_so_in_its_place() {
     let Some(driver) = Driver::of_test("who_may_do_nothing_is_told_so_in_its_place") else { return };
     let workplace = Workplace::with_config("hubs: { default: chat }\n");
@@ -127,6 +256,24 @@ fn who_may_do_nothing_is_told_so_in_its_place() {
     chat.page.see_text("#log .failure", "No role allows sending to 'sales'");
     assert_eq!(chat.page.text("#log .message header:not(.visually-hidden) .name"), "You");
     chat.page.expect_clean_console();
+}
+
+#[test]
+fn a_group_that_cannot_be_joined_again_says_so() {
+    let Some(driver) = Driver::of_test("a_group_that_cannot_be_joined_again_says_so") else { return };
+    let (workplace, server) = demo_server();
+    let mut chat = Chat::log_in(&driver, &server, 1);
+    chat.page.allow_console("ERR_CONNECTION_REFUSED");
+    chat.page.allow_console("WebSocket");
+    chat.join("chess");
+    let port = server.address.port();
+    drop(server);
+    chat.page.see_text("#status", "Not connected");
+    let port = format!("server.port={port}");
+    let _server = workplace.serve(&["--set", &port, "--set", "limits.groups_per_connection=1"]);
+    chat.page.js("document.getElementById('retry').click()", vec![]);
+    chat.page.see_text("#status", "Connected");
+    chat.page.see_text("#log .note", "You are not in here any more");
 }
 
 #[test]

@@ -11,7 +11,7 @@ use super::process::{PATIENCE, Program, Workplace};
 use super::support::Browser;
 
 /// The password of everybody.
-const PASSWORD: &str = "correct horse";
+pub const PASSWORD: &str = "correct horse";
 /// A name that would be an image, and a script, where somebody took it for HTML.
 const EVIL: &str = "<img src=x onerror=alert(1)>";
 /// Connections at the start.
@@ -28,15 +28,15 @@ heartbeat:
 ";
 
 /// A server, and those who are on it.
-struct Place {
-    program: Program,
+pub struct Place {
+    pub program: Program,
     crowd: Vec<Client>,
-    workplace: Workplace,
+    pub workplace: Workplace,
 }
 
 impl Place {
     /// A server with its users, and nobody on it.
-    fn quiet(arguments: &[&str]) -> Self {
+    pub fn quiet(arguments: &[&str]) -> Self {
         let workplace = Workplace::with_config(CONFIG);
         workplace.add_user("ops", PASSWORD, &["--role", "folkmoot.admin"]);
         workplace.add_user("eyes", PASSWORD, &["--role", "folkmoot.admin.read"]);
@@ -49,7 +49,7 @@ impl Place {
     }
 
     /// The same with a hundred connections in dozens of groups: half are Mark's, the last is Eve's, the others Anna's.
-    fn populated() -> Self {
+    pub fn populated() -> Self {
         let mut place = Place::quiet(&[]);
         for number in 0..CROWD {
             let login = match number {
@@ -65,12 +65,12 @@ impl Place {
     }
 
     /// The dashboard in a browser of its own, before the login.
-    fn open(&self, driver: &std::sync::Arc<Driver>) -> Browser {
+    pub fn open(&self, driver: &std::sync::Arc<Driver>) -> Browser {
         Browser::open(driver, &self.url())
     }
 
     /// The same after the login.
-    fn open_as(&self, driver: &std::sync::Arc<Driver>, login: &str) -> Browser {
+    pub fn open_as(&self, driver: &std::sync::Arc<Driver>, login: &str) -> Browser {
         let browser = self.open(driver);
         log_in(&browser, login, PASSWORD);
         browser.see_text("#state", "Live");
@@ -82,20 +82,21 @@ impl Place {
     }
 }
 
-fn log_in(browser: &Browser, login: &str, password: &str) {
+/// Fills in the form and sends it.
+pub fn log_in(browser: &Browser, login: &str, password: &str) {
     browser.fill("[name=login]", login);
     browser.fill("[name=password]", password);
     browser.click(".login button");
 }
 
 /// Goes to a view by its address.
-fn view(browser: &Browser, hash: &str, title: &str) {
+pub fn view(browser: &Browser, hash: &str, title: &str) {
     browser.js("location.hash = arguments[0]", vec![hash.into()]);
     browser.see_text("h1", title);
 }
 
 /// How many rows the table shows that are no word about there being none.
-fn rows(browser: &Browser) -> usize {
+pub fn rows(browser: &Browser) -> usize {
     browser.texts("tbody tr td:first-child:not(.empty)").len()
 }
 
@@ -254,6 +255,44 @@ fn a_message_tells_whom_it_would_reach_and_reaches_them() {
 }
 
 #[test]
+fn who_is_called_like_a_step_in_a_path_is_not_taken_for_the_whole_hub() {
+    let test = "who_is_called_like_a_step_in_a_path_is_not_taken_for_the_whole_hub";
+    let Some(driver) = Driver::of_test(test) else { return };
+    let place = Place::quiet(&[]);
+    place.workplace.add_user("..", PASSWORD, &[]);
+    let mut anna = Client::connect(place.program.address, "anna", PASSWORD);
+    let mut evil = Client::connect(place.program.address, "..", PASSWORD);
+    anna.join("..", 1);
+    let browser = place.open_as(&driver, "ops");
+
+    view(&browser, "#/send?hub=chat&group=..", "Send in chat");
+    browser.see_text("#preview", "A browser cannot ask");
+    browser.fill("[name=message]", "for one group");
+    browser.click(".send .primary");
+    browser.see_text("#alerts", "A browser cannot ask");
+
+    view(&browser, "#/connections?hub=chat&user=..", "Connections of chat");
+    browser.click("button[aria-label='Disconnect all connections of ..']");
+    browser.click("dialog .danger");
+    browser.wait_eq("a second refusal", 2, |browser| browser.texts("#alerts > *").len());
+
+    // Nobody was sent anything before, nor away.
+    for (number, client) in [&mut anna, &mut evil].into_iter().enumerate() {
+        let group = format!("afterwards/{number}");
+        client.join(&group, 7);
+        client.send(&publish(&group, "still here"));
+        loop {
+            match client.hear() {
+                Heard::Frame(frame) if frame["data"] == "still here" => break,
+                Heard::Frame(frame) => assert_ne!(frame["data"], "for one group"),
+                end => panic!("{end:?}"),
+            }
+        }
+    }
+    browser.expect_clean_console();
+}
+
+#[test]
 fn the_live_tail_tells_who_comes_goes_and_is_refused() {
     let Some(driver) = Driver::of_test("the_live_tail_tells_who_comes_goes_and_is_refused") else { return };
     let place = Place::quiet(&[]);
@@ -276,6 +315,52 @@ fn the_live_tail_tells_who_comes_goes_and_is_refused() {
     browser.click("button[aria-pressed]");
     browser.see_text("tbody tr", "go");
     browser.expect_clean_console();
+}
+
+#[test]
+fn the_view_that_was_asked_for_last_is_shown_whichever_answer_comes_first() {
+    let test = "the_view_that_was_asked_for_last_is_shown_whichever_answer_comes_first";
+    let Some(driver) = Driver::of_test(test) else { return };
+    let place = Place::quiet(&[]);
+    let browser = place.open_as(&driver, "ops");
+    browser.see_text("h1", "Overview");
+    // The answer that the first view waits for comes when the second one is there.
+    let hold = "const real = window.fetch; let held = false; \
+                window.fetch = async (...call) => { \
+                  if (held || !String(call[0]).endsWith('/hubs')) return real(...call); \
+                  held = true; \
+                  const answer = await real(...call); \
+                  await new Promise((go) => { window.go = go; }); \
+                  setTimeout(() => { window.gone = true; }, 200); \
+                  return answer; \
+                }";
+    browser.js(hold, Vec::new());
+    browser.js("location.hash = '#/connections?hub=chat'", Vec::new());
+    browser.wait("the first one waits", |browser| browser.js("return Boolean(window.go)", Vec::new()) == true);
+    view(&browser, "#/tail", "Live tail");
+    browser.js("window.go()", Vec::new());
+    browser.wait("the first one has its answer", |browser| browser.js("return window.gone", Vec::new()) == true);
+    assert_eq!(browser.text("h1"), "Live tail");
+    assert!(browser.text("nav [aria-current]").contains("Live tail"));
+    browser.expect_clean_console();
+}
+
+#[test]
+fn one_token_serves_many_requests() {
+    let Some(driver) = Driver::of_test("one_token_serves_many_requests") else { return };
+    let place = Place::quiet(&[]);
+    let browser = place.open_as(&driver, "ops");
+    for (hash, title) in [
+        ("#/connections?hub=chat", "Connections"),
+        ("#/groups?hub=chat", "Groups"),
+        ("#/configuration", "Configuration"),
+    ] {
+        view(&browser, hash, title);
+    }
+    browser.see_text("tbody code", "server.port");
+    let tokens =
+        "return performance.getEntriesByType('resource').filter(({ name }) => name.endsWith('/auth/token')).length";
+    assert_eq!(browser.js(tokens, Vec::new()), 2, "one for the HTTP API, and one for the live data");
 }
 
 #[test]
@@ -364,7 +449,7 @@ fn the_configuration_is_searched_and_has_no_secrets() {
     browser.wait_eq("one key", 1, rows);
     browser.see_text("tbody tr", "--set limits.json_depth");
     browser.fill("main [type=search]", "access_keys");
-    browser.see_text("tbody tr", "hidden");
+    browser.see_text("tbody tr", "***");
     assert!(!browser.text("main").contains(key));
     browser.expect_clean_console();
 }

@@ -15,6 +15,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
+use super::notes::skipped;
+
 /// The chromedriver of this process, while a test needs it.
 static SHARED: Mutex<Weak<Driver>> = Mutex::new(Weak::new());
 
@@ -81,12 +83,6 @@ impl Drop for Driver {
 
 fn is_in_path(program: &str) -> bool {
     std::env::var_os("PATH").is_some_and(|path| std::env::split_paths(&path).any(|dir| dir.join(program).is_file()))
-}
-
-/// Tells that a test had nothing to do because something is not installed.
-fn skipped(test: &str, why: &str) {
-    // Not `eprintln!`, which the test harness keeps to itself when a test succeeds.
-    let _ = std::io::Write::write_all(&mut std::io::stderr(), format!("SKIPPED {test}: {why}\n").as_bytes());
 }
 
 /// A Chromium under the driver, for code that waits for each answer.

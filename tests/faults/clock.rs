@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::client::{Client, basic, http, publish};
+use crate::notes::skipped;
 use crate::process::{Program, Workplace, eventually};
 
 fn library() -> Option<PathBuf> {
@@ -56,7 +57,7 @@ fn with_token(server: &Program, token: &Value) -> Result<Client, u16> {
 #[test]
 fn a_clock_that_jumps_disconnects_nobody_and_tokens_are_held_to_it_with_leeway() {
     let Some(library) = library() else {
-        return crate::skipped("a_clock_that_jumps", "libfaketime is not installed (apt-get install faketime)");
+        return skipped("a_clock_that_jumps", "libfaketime is not installed (apt-get install faketime)");
     };
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("clock");

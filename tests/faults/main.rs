@@ -5,7 +5,7 @@
 
 mod busy;
 mod churn;
-#[path = "../program/client.rs"]
+#[path = "../common/client.rs"]
 mod client;
 mod clock;
 mod crowds;
@@ -14,7 +14,9 @@ mod endings;
 mod floods;
 mod full;
 mod hooks;
-#[path = "../program/process.rs"]
+#[path = "../common/notes.rs"]
+mod notes;
+#[path = "../common/process.rs"]
 mod process;
 mod slow_consumers;
 mod stalls;
@@ -28,19 +30,4 @@ mod vanished;
 fn open_many_files() {
     let limit = rlimit::increase_nofile_limit(8192).unwrap();
     assert!(limit >= 4096, "these tests need 4096 open files, and the system allows {limit} (ulimit -Hn)");
-}
-
-/// Tells that a test had nothing to do because something is not installed; `.ci/run` takes that for a failure.
-fn skipped(test: &str, why: &str) {
-    say(&format!("SKIPPED {test}: {why}\n"));
-}
-
-/// Tells that this machine does not allow what a test would do, which is nobody's failure.
-fn not_done(test: &str, why: &str) {
-    say(&format!("NOT DONE {test}: {why}\n"));
-}
-
-/// Not `eprintln!`, which the test harness keeps to itself when a test succeeds.
-fn say(line: &str) {
-    let _ = std::io::Write::write_all(&mut std::io::stderr(), line.as_bytes());
 }

@@ -140,6 +140,7 @@ mod postgres {
 
     use super::*;
     use crate::client::{Heard, http, publish};
+    use crate::notes::skipped;
     use crate::process::eventually;
 
     /// A database of its own in the cluster of `TEST_POSTGRES_URL`, dropped at the end.
@@ -152,7 +153,7 @@ mod postgres {
     impl Cluster {
         fn with_database(test: &str) -> Option<Self> {
             let Ok(base) = std::env::var("TEST_POSTGRES_URL") else {
-                crate::skipped(test, "TEST_POSTGRES_URL is not set");
+                skipped(test, "TEST_POSTGRES_URL is not set");
                 return None;
             };
             let name = format!("folkmoot_faults_{}_{test}", std::process::id());

@@ -61,7 +61,7 @@ impl Drop for Namespace {
 
 #[test]
 fn a_peer_whose_packets_are_lost_is_out_of_its_groups_in_time_and_others_stay() {
-    let cannot = || crate::not_done("a_peer_whose_packets_are_lost", "no network namespace may be made here");
+    let cannot = || crate::notes::not_done("a_peer_whose_packets_are_lost", "no network namespace may be made here");
     let Some(namespace) = Namespace::new() else { return cannot() };
     let (Some(one), Some(other)) = (namespace.plug(1), namespace.plug(2)) else { return cannot() };
     let workplace = Workplace::demo();

@@ -2,13 +2,18 @@
 
 #![expect(clippy::disallowed_methods, reason = "these tests watch a process from outside; there is no worker to block")]
 
+#[path = "../common/authority.rs"]
 mod authority;
 mod bench;
+#[path = "../common/client.rs"]
 mod client;
 mod configuration;
 mod connect;
 mod connect_terminal;
 mod import;
+#[path = "../common/notes.rs"]
+mod notes;
+#[path = "../common/process.rs"]
 mod process;
 mod reload;
 mod remote;

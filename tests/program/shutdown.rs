@@ -48,6 +48,10 @@ fn ends_well_by(signal: &str) {
     let start = Instant::now();
     server.signal(signal);
     eventually("/ready says 503", || http_on(&mut kept, "GET /ready", &[], "").0 == 503);
+    let (_, why) = http_on(&mut kept, "GET /ready", &[], "");
+    let why: serde_json::Value = serde_json::from_str(&why).unwrap();
+    assert_eq!((&why["ready"], &why["draining"], &why["store"]), (&false.into(), &true.into(), &true.into()), "{why}");
+    assert_eq!(why["reasons"], serde_json::json!(["The server is going away."]));
     eventually("new connections are refused", || TcpStream::connect(server.address).is_err());
     assert_eq!(http_on(&mut kept, "GET /health", &[], "").0, 200, "alive to the end");
 

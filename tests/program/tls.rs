@@ -13,6 +13,7 @@ use tokio_tungstenite::tungstenite::{Message, WebSocket, client};
 
 use crate::authority::{Authority, certificate_in};
 use crate::client::{basic, http, publish};
+use crate::notes::skipped;
 use crate::process::{PATIENCE, Program, Workplace, eventually};
 
 type Stream = StreamOwned<ClientConnection, TcpStream>;
@@ -104,8 +105,7 @@ fn openssl_is_shown_the_whole_chain() {
     openssl.args(["s_client", "-connect", &server.address.to_string(), "-showcerts", "-CAfile"]).arg(&root);
     openssl.args(["-verify_ip", "127.0.0.1", "-verify_return_error"]);
     let Ok(output) = openssl.stdin(Stdio::null()).output() else {
-        eprintln!("skipped: there is no openssl");
-        return;
+        return skipped("openssl_is_shown_the_whole_chain", "there is no openssl");
     };
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(text.contains("Verify return code: 0 (ok)"), "{text}");

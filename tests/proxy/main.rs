@@ -3,10 +3,12 @@
 
 #![expect(clippy::disallowed_methods, reason = "these tests watch a process from outside; there is no worker to block")]
 
-#[path = "../program/client.rs"]
+#[path = "../common/client.rs"]
 mod client;
+#[path = "../common/notes.rs"]
+mod notes;
 mod packages;
-#[path = "../program/process.rs"]
+#[path = "../common/process.rs"]
 mod process;
 mod proxies;
 mod tls;
@@ -43,16 +45,11 @@ fn site(test: &str, kind: Kind, set: &[&str], changes: &[(&str, &str)]) -> Optio
     let set: Vec<&str> = set.iter().flat_map(|set| ["--set", set]).collect();
     let server = workplace.serve(&set);
     let Some(proxy) = Proxy::start(kind, server.address, changes) else {
-        say(&format!("SKIPPED {test}: {kind:?} is not installed\n"));
+        notes::skipped(test, &format!("{kind:?} is not installed"));
         return None;
     };
     let outside = Outside::new(proxy.address, &proxy.pem);
     Some(Site { server, proxy, outside, _workplace: workplace })
-}
-
-/// Not `eprintln!`, which the test harness keeps to itself when a test succeeds.
-fn say(line: &str) {
-    let _ = std::io::Write::write_all(&mut std::io::stderr(), line.as_bytes());
 }
 
 /// Each sentence, once for each proxy.

@@ -2,8 +2,8 @@
 
 use std::process::Command;
 
+use crate::notes::skipped;
 use crate::process::Workplace;
-use crate::say;
 
 fn healthcheck(port: u16) -> std::process::Output {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/packaging/healthcheck");
@@ -35,7 +35,7 @@ fn the_image_starts_the_server_without_demo_users_and_not_as_root() {
 #[test]
 fn systemd_accepts_the_unit_and_calls_it_hardened() {
     if Command::new("systemd-analyze").arg("--version").output().is_err() {
-        return say("SKIPPED systemd_accepts_the_unit_and_calls_it_hardened: systemd-analyze is not installed\n");
+        return skipped("systemd_accepts_the_unit_and_calls_it_hardened", "systemd-analyze is not installed");
     }
     let dir = tempfile::tempdir().unwrap();
     let unit = include_str!("../../packaging/folkmoot.service")

@@ -25,8 +25,10 @@ async fn one_connection_is_closed_with_a_reason(setup: Setup) {
     clients[2].expect_close(1008, "behave").await;
     close(clients[2].id(), "").await;
     close("nobody", "").await;
-    let path = format!("/api/hubs/chat/connections/{}?kick=perhaps", clients[0].id());
-    assert_eq!(server.api("DELETE", &path, &[], "").await.status, 400);
+    for bad in ["kick=perhaps".to_owned(), format!("reason={}", "x".repeat(1025))] {
+        let path = format!("/api/hubs/chat/connections/{}?{bad}", clients[0].id());
+        assert_eq!(server.api("DELETE", &path, &[], "").await.status, 400, "{bad}");
+    }
 }
 
 async fn the_connections_of_a_user_a_group_a_mask_and_a_hub_are_closed(setup: Setup) {

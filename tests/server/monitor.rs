@@ -11,6 +11,7 @@ use crate::support::{Client, DEADLINE, PASSWORD, Setup, TestServer, basic, on_bo
 
 on_both_transports! {
     a_watcher_sees_the_figures_move,
+    what_a_watcher_sees_is_what_the_metrics_say,
     a_watcher_sees_who_comes_goes_and_is_refused,
     a_watcher_can_do_nothing_else_and_is_not_among_what_is_watched,
     what_happens_too_often_is_counted_instead_of_told,
@@ -107,6 +108,65 @@ async fn a_watcher_sees_the_figures_move(setup: Setup) {
     assert!(moved["groups"].as_u64() > Some(0) && moved["delivery_p99_ms"].as_f64() > Some(0.0), "{moved}");
     server.handshake().basic("user-1", "wrong").refused(401).await;
     sample_where(&mut watcher, |sample| sample["auth_failures"] == 1).await;
+}
+
+async fn what_a_watcher_sees_is_what_the_metrics_say(setup: Setup) {
+    const GAUGES: [&str; 3] = ["connections", "users", "groups"];
+    const COUNTERS: [&str; 2] = ["auth_failures", "slow_consumers"];
+    const RATES: [&str; 4] = ["messages_in", "messages_out", "bytes_in", "bytes_out"];
+    let setup = setup.config(|config| {
+        config.limits.write_timeout = Duration::from_secs(60);
+        config.limits.max_frame_bytes = 1 << 18;
+        config.limits.max_message_bytes = 1 << 18;
+        config.limits.outbound_bytes = 1 << 20;
+        config.limits.bytes_per_second = 1 << 34;
+        config.limits.messages_per_second = 1 << 20;
+    });
+    let server = with_operators(setup).start().await;
+    let mut watcher = watch(&server, "reader").await;
+    let mut mark = server.demo(1).await;
+    let _second = server.demo(1).await;
+    mark.join("chess").await;
+    server.handshake().basic("user-2", "wrong").refused(401).await;
+    // Who never reads.
+    let mut slow = server.demo(3).await;
+    slow.join("flood").await;
+    let large = json!({"type": "sendToGroup", "group": "flood", "dataType": "text", "data": "x".repeat(60_000)});
+    let (mut seen, mut rates) = (std::collections::BTreeMap::new(), std::collections::BTreeMap::new());
+    let mut sample = Value::Null;
+    for _ in 0..60 {
+        if server.metric("folkmoot_slow_consumers_total").await == 0.0 {
+            for _ in 0..100 {
+                mark.send_json(large.clone()).await;
+            }
+        }
+        sample = next_of(&mut watcher, "overview").await;
+        for name in COUNTERS {
+            *seen.entry(name).or_insert(0) += sample[name].as_u64().unwrap();
+        }
+        for name in RATES {
+            *rates.entry(name).or_insert(0) += sample[name].as_u64().unwrap();
+        }
+        if seen["slow_consumers"] > 0 && sample["messages_in"] == 0 && sample["bytes_out"] == 0 {
+            break;
+        }
+    }
+    assert_eq!((seen["slow_consumers"], seen["auth_failures"]), (1, 1), "{sample}");
+    for name in COUNTERS {
+        assert_eq!(server.metric(&format!("folkmoot_{name}_total")).await, seen[name] as f64, "{name}");
+    }
+    for name in GAUGES {
+        assert_eq!(server.metric(&format!("folkmoot_{name}")).await, sample[name].as_f64().unwrap(), "{name}");
+    }
+    assert_eq!((&sample["connections"], &sample["users"]), (&json!(2), &json!(1)));
+    // Per second, of seconds that are not exactly one on a busy machine.
+    for name in RATES {
+        let (total, told) = (server.metric(&format!("folkmoot_{name}_total")).await, rates[name] as f64);
+        assert!(total > 0.0 && told > total / 4.0 && told < total * 1.5, "{name}: {told} of {total}");
+    }
+    // What took time was deliveries to people, and no longer than it did.
+    let deliveries = server.metric("folkmoot_delivery_seconds_count").await;
+    assert!(deliveries >= 1.0 && deliveries <= 2.0 * server.metric("folkmoot_messages_in_total").await, "{deliveries}");
 }
 
 async fn a_watcher_sees_who_comes_goes_and_is_refused(setup: Setup) {
@@ -275,7 +335,7 @@ async fn the_history_and_the_configuration_are_for_operators(setup: Setup) {
     assert!(!config.body.contains("only the tests of Folkmoot"), "the access key is shown");
     let config = config.json();
     let key = |key: &str| config["value"].as_array().unwrap().iter().find(|listed| listed["key"] == key).unwrap();
-    assert_eq!(key("auth.access_keys")["value"], json!(["hidden"]));
+    assert_eq!(key("auth.access_keys")["value"], json!(["***"]));
     assert_eq!(
         (&key("limits.connections")["value"], &key("limits.connections")["origin"]),
         (&json!(777), &json!("program"))

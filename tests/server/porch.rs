@@ -52,6 +52,30 @@ async fn neither_is_a_second_request() {
 }
 
 #[tokio::test]
+async fn nor_the_rest_of_a_body_that_nobody_reads() {
+    let setup = Setup::new().config(|config| {
+        config.limits.handshake_timeout = Duration::from_secs(1);
+        config.hooks.timeout = Duration::from_secs(1);
+    });
+    let server = setup.start().await;
+    for path in ["/health", "/nowhere", "/api/hubs", "/auth/token"] {
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        let host = server.address;
+        let request =
+            format!("POST {path} HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let said = to_the_end(&mut stream).await;
+        assert!(said.starts_with("HTTP/1.1 4"), "{path}: {said}");
+    }
+    // One that comes to its end leaves the connection open for the next request.
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    let head = format!("POST /nowhere HTTP/1.1\r\nHost: {}\r\n", server.address);
+    let whole = format!("{head}Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n");
+    stream.write_all(format!("{whole}{head}Connection: close\r\n\r\n").as_bytes()).await.unwrap();
+    assert_eq!(to_the_end(&mut stream).await.matches("HTTP/1.1 404").count(), 2);
+}
+
+#[tokio::test]
 async fn many_that_say_nothing_keep_neither_members_nor_probes_out() {
     let setup = Setup::new().config(|config| {
         config.limits.http_connections = 20;

@@ -11,8 +11,10 @@ mod stream;
 mod token;
 mod wire;
 
-#[path = "../program/authority.rs"]
+#[path = "../common/authority.rs"]
 pub mod authority;
+#[path = "../common/notes.rs"]
+pub mod notes;
 
 use std::net::SocketAddr;
 use std::path::Path;

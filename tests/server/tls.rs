@@ -11,6 +11,7 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
 use crate::support::authority::certificate_in;
+use crate::support::notes::skipped;
 use crate::support::{DEADLINE, Setup, Started, Stream, TestServer, basic, client_frame, handshake_of, http};
 
 const FAILURES: &str = "folkmoot_tls_handshake_failures_total";
@@ -63,8 +64,7 @@ async fn tls_1_2_and_1_3_are_spoken_with_http_1_1_and_nothing_else() {
 #[tokio::test]
 async fn tls_1_1_is_refused_and_openssl_is_served() {
     if Command::new("openssl").arg("version").output().is_err() {
-        eprintln!("skipped: there is no openssl");
-        return;
+        return skipped("tls_1_1_is_refused_and_openssl_is_served", "there is no openssl");
     }
     let server = Setup::new().under_tls().start().await;
     let address = server.address.to_string();

@@ -3,7 +3,8 @@
 
 use anstyle::{AnsiColor, Style};
 
-use super::text::{harmless, harmless_json, harmless_lines, shortened};
+use super::text::{printable_json_line, printable_lines, shortened};
+use crate::cli::text::printable;
 
 /// Longest name that is shown: it stands before every message.
 const NAME: usize = 60;
@@ -51,7 +52,7 @@ impl Shown {
         match self {
             Shown::Message { group, mask, sender, text } => {
                 let place = painted(AnsiColor::Cyan.on_default(), &place(group.as_deref(), mask.as_deref()));
-                let text = harmless_lines(if look.terminal { shortened(text, MESSAGE) } else { text.into() }.as_ref());
+                let text = printable_lines(if look.terminal { shortened(text, MESSAGE) } else { text.into() }.as_ref());
                 match (sender, group) {
                     (Some(sender), _) => format!("{place} {}: {text}", painted(Style::new().bold(), &name(sender))),
                     (None, Some(_)) => format!("{place} (unnamed): {text}"),
@@ -59,19 +60,19 @@ impl Shown {
                 }
             }
             Shown::Announcement { group, text } => {
-                let text = harmless_lines(&shortened(text, MESSAGE));
+                let text = printable_lines(&shortened(text, MESSAGE));
                 painted(dim, &format!("{} * {text}", place(group.as_deref(), None)))
             }
-            Shown::Frame(json) => harmless_json(json).into_owned(),
-            Shown::Answer(lines) => lines.iter().map(|line| harmless(line)).collect::<Vec<_>>().join("\n"),
-            Shown::Notice(text) => painted(dim, &format!("-- {}", harmless(text))),
-            Shown::Problem(text) => painted(AnsiColor::Red.on_default(), &format!("!! {}", harmless(text))),
+            Shown::Frame(json) => printable_json_line(json),
+            Shown::Answer(lines) => lines.iter().map(|line| printable(line)).collect::<Vec<_>>().join("\n"),
+            Shown::Notice(text) => painted(dim, &format!("-- {}", printable(text))),
+            Shown::Problem(text) => painted(AnsiColor::Red.on_default(), &format!("!! {}", printable(text))),
         }
     }
 }
 
 fn name(text: &str) -> String {
-    harmless(&shortened(text, NAME)).into_owned()
+    printable(&shortened(text, NAME)).into_owned()
 }
 
 fn place(group: Option<&str>, mask: Option<&str>) -> String {
@@ -84,7 +85,8 @@ fn place(group: Option<&str>, mask: Option<&str>) -> String {
 
 /// The prompt before the cursor, plain and painted: whom a line goes to.
 pub fn prompt(target: Option<&str>, look: Look) -> (String, String) {
-    let target = target.map_or_else(|| "(no group)".to_owned(), |target| harmless(&shortened(target, 30)).into_owned());
+    let target =
+        target.map_or_else(|| "(no group)".to_owned(), |target| printable(&shortened(target, 30)).into_owned());
     let style = AnsiColor::Cyan.on_default();
     let painted = if look.colors { format!("{style}{target}{style:#}> ") } else { format!("{target}> ") };
     (format!("{target}> "), painted)

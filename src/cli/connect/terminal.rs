@@ -27,6 +27,7 @@ use super::history::{HistoryFile, LINES};
 use super::output::{Look, prompt};
 use super::pipe::Input;
 use super::screen::Paper;
+use crate::cli::text::printable;
 
 /// How long printing waits for the editor at most. It takes microseconds, but could be stopped by a debugger or Ctrl-Z.
 const EDITOR_START: Duration = Duration::from_secs(1);
@@ -224,7 +225,7 @@ fn complete(typed: &str, desk: &Desk) -> (usize, Vec<String>) {
     }
     // What would do something to the terminal is not put into the line.
     let fit = desk.known.range(group.to_owned()..).take_while(|known| known.starts_with(group));
-    let fit = fit.filter(|known| matches!(super::text::harmless(known), Cow::Borrowed(_)));
+    let fit = fit.filter(|known| matches!(printable(known), Cow::Borrowed(_)));
     (start, fit.take(CANDIDATES).cloned().collect())
 }
 

@@ -1,58 +1,21 @@
-//! What others wrote, made harmless for a terminal: nothing that moves a cursor, sets a title or turns text around.
-//!
-//! What is taken out is shown as `\u{1b}`, so that nobody is deceived about what came.
+//! How what others wrote is laid out on a terminal: the lines of a message, a frame on one line, names that are not too
+//! long. What makes it harmless is [`printable`], for all commands.
 
 use std::borrow::Cow;
+
+use crate::cli::text::{printable, printable_json};
 
 /// What begins the further lines of one message, so that none of them can look like a message of its own.
 const CONTINUED: &str = "\n    ";
 
-/// Whether a terminal would do something else with it than show it: control characters, line separators, and the marks
-/// that change the direction of the text around them or cannot be seen at all.
-fn is_harmful(c: char) -> bool {
-    let invisible = matches!(c,
-        '\u{61c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
-            | '\u{fff9}'..='\u{fffb}');
-    invisible || c.is_control()
+/// A text of several lines: the further ones are indented.
+pub fn printable_lines(text: &str) -> String {
+    text.lines().map(printable).collect::<Vec<_>>().join(CONTINUED)
 }
 
-/// One line that a terminal only shows.
-pub fn harmless(text: &str) -> Cow<'_, str> {
-    if !text.contains(is_harmful) {
-        return Cow::Borrowed(text);
-    }
-    let mut shown = String::with_capacity(text.len() + 16);
-    for c in text.chars() {
-        match c {
-            '\t' => shown.push(' '),
-            c if is_harmful(c) => shown.extend(c.escape_unicode()),
-            c => shown.push(c),
-        }
-    }
-    Cow::Owned(shown)
-}
-
-/// The same for a text of several lines: the further ones are indented.
-pub fn harmless_lines(text: &str) -> String {
-    text.lines().map(harmless).collect::<Vec<_>>().join(CONTINUED)
-}
-
-/// The same JSON on one line and without what a terminal would act on. Raw line breaks stand between JSON's tokens only,
-/// and every other such character in a string, where its escape means the same.
-pub fn harmless_json(json: &str) -> Cow<'_, str> {
-    if !json.contains(is_harmful) {
-        return Cow::Borrowed(json);
-    }
-    let mut line = String::with_capacity(json.len() + 16);
-    for c in json.chars() {
-        match c {
-            '\n' | '\r' | '\t' => line.push(' '),
-            // All of them are in the first plane, so one escape is enough.
-            c if is_harmful(c) => line.push_str(&format!("\\u{:04x}", u32::from(c))),
-            c => line.push(c),
-        }
-    }
-    Cow::Owned(line)
+/// JSON on one line. Line breaks stand between its parts only; those in texts are escapes already.
+pub fn printable_json_line(json: &str) -> String {
+    printable_json(json).replace('\n', " ")
 }
 
 /// At most `most` characters, the last of which says that there were more.
@@ -69,21 +32,12 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-
-    #[test]
-    fn escape_sequences_become_visible_and_other_text_stays() {
-        assert_eq!(harmless("\x1b]0;owned\x07\x1b[2J"), "\\u{1b}]0;owned\\u{7}\\u{1b}[2J");
-        assert_eq!(harmless("a\u{9b}31m\u{202e}b"), "a\\u{9b}31m\\u{202e}b");
-        assert_eq!(harmless("a\tb\nc"), "a b\\u{a}c");
-        for text in ["Grüße, 世界", "👩\u{200d}💻", ""] {
-            assert!(matches!(harmless(text), Cow::Borrowed(same) if same == text), "{text}");
-        }
-    }
+    use crate::cli::text::is_unprintable;
 
     #[test]
     fn no_line_of_a_message_looks_like_another_message() {
-        assert_eq!(harmless_lines("hello\n[Sales] Boss: pay\r\n"), "hello\n    [Sales] Boss: pay");
-        assert_eq!(harmless_lines("a\rb"), "a\\u{d}b");
+        assert_eq!(printable_lines("hello\n[Sales] Boss: pay\r\n"), "hello\n    [Sales] Boss: pay");
+        assert_eq!(printable_lines("a\rb"), "a\\u{d}b");
     }
 
     #[test]
@@ -95,19 +49,16 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_comes_nothing_harmful_is_left(text in any::<String>()) {
-            prop_assert!(!harmless(&text).contains(is_harmful));
-            prop_assert!(!harmless_lines(&text).contains(|c| c != '\n' && is_harmful(c)));
-            let once = harmless(&text);
-            prop_assert_eq!(harmless(&once), once.as_ref());
+        fn no_line_has_anything_harmful(text in any::<String>()) {
+            prop_assert!(!printable_lines(&text).contains(|c| c != '\n' && is_unprintable(c)));
         }
 
         #[test]
         fn json_means_the_same_on_one_line_without_anything_harmful(key in any::<String>(), text in any::<String>()) {
             let value = json!({ key: [text, 1.5, null] });
             for written in [value.to_string(), serde_json::to_string_pretty(&value).unwrap()] {
-                let line = harmless_json(&written);
-                prop_assert!(!line.contains(is_harmful));
+                let line = printable_json_line(&written);
+                prop_assert!(!line.contains(is_unprintable));
                 prop_assert_eq!(&serde_json::from_str::<Value>(&line).unwrap(), &value);
             }
         }

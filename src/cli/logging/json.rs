@@ -7,6 +7,8 @@ use log::Record;
 use log::kv::{self, Key, Value, VisitSource, VisitValue};
 use serde_json::Map;
 
+use crate::cli::text::printable_json;
+
 /// What stands before a field that has the name of another one.
 const PREFIX: &str = "field.";
 
@@ -19,9 +21,9 @@ pub(super) fn write_line(out: &mut impl Write, time: impl Display, record: &Reco
     line.add("message", text(record.args()).into());
     // Fails where a field fails, which then says so itself; what there is of the line is still worth reading.
     let _: Result<(), kv::Error> = record.key_values().visit(&mut line);
-    let mut bytes = serde_json::to_vec(&line.0)?;
-    bytes.push(b'\n');
-    out.write_all(&bytes)
+    let json = serde_json::to_string(&line.0)?;
+    // Programs read it, and people through them, at a terminal.
+    writeln!(out, "{}", printable_json(&json))
 }
 
 /// What a value shows of itself, as far as it can.
@@ -140,6 +142,20 @@ mod tests {
         for key in ["field.level", "field.field.level", "field.message", "x"] {
             assert_eq!(line[key], "forged", "{key}");
         }
+    }
+
+    #[test]
+    fn what_a_peer_wrote_steers_no_terminal_that_shows_the_line() {
+        let evil = "a\u{9b}2J\u{7f}\u{202e}\u{2028}\u{1b}[31mb";
+        let mut out = Vec::new();
+        let mut record = Record::builder();
+        let fields = [("user.id", evil)];
+        record.target("folkmoot").key_values(&fields);
+        write_line(&mut out, "now", &record.args(format_args!("{evil}")).build()).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        assert!(!text.trim_end().contains(crate::cli::text::is_unprintable), "{text:?}");
+        let line: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!((&line["user.id"], &line["message"]), (&json!(evil), &json!(evil)));
     }
 
     #[test]

@@ -17,7 +17,8 @@ use super::place;
 use crate::auth::host::{BaseUrl, OwnNames};
 use crate::auth::permissions::{HubRole, Role};
 use crate::auth::token::{MAX_TOKEN_BYTES, STORE_USER_CLAIM, TokenError, Tokens};
-use crate::cli::text::{printable, printable_json, span, timestamp};
+use crate::cli::text::{printable, printable_json, span};
+use crate::clock;
 use crate::config::Config;
 use crate::ids::{HubName, UserId};
 use crate::users;
@@ -183,7 +184,7 @@ impl CheckArgs {
         }
         if hub.is_reserved() && !is_store_user(claims) {
             let roles = texts(claims.get("role"));
-            let admin = roles.iter().filter_map(|role| role.parse().ok()).any(|role: Role| is_admin(&role));
+            let admin = roles.iter().filter_map(|role| role.parse().ok()).any(|role: Role| role.is_for_operators());
             return (!admin).then(|| format!("the hub '{hub}' is entered with an admin role only"));
         }
         if !hub.is_reserved() && !config.hubs.allow_undeclared && !config.hubs.is_declared(hub) {
@@ -233,7 +234,8 @@ fn refused_user(
     if record.disabled {
         return Ok(Some(format!("the user '{login}' is disabled")));
     }
-    let has_admin = |counts: &dyn Fn(&HubRole) -> bool| record.roles.iter().any(|r| counts(r) && is_admin(&r.role));
+    let has_admin =
+        |counts: &dyn Fn(&HubRole) -> bool| record.roles.iter().any(|r| counts(r) && r.role.is_for_operators());
     Ok(match audience.map(|audience| &audience.purpose) {
         Some(Purpose::Client(hub)) if hub.is_reserved() => {
             (!has_admin(&|role| role.counts_in(hub))).then(|| format!("the user '{login}' has no admin role"))
@@ -248,10 +250,6 @@ fn refused_user(
     })
 }
 
-fn is_admin(role: &Role) -> bool {
-    matches!(role, Role::Admin | Role::AdminRead)
-}
-
 fn is_store_user(claims: &Map<String, Value>) -> bool {
     claims.get(STORE_USER_CLAIM).and_then(Value::as_bool).unwrap_or_default()
 }
@@ -262,6 +260,10 @@ fn is_own_name(base: &BaseUrl, config: &Config) -> bool {
     let port = config.server.port;
     let local = base.host.is_loopback_name() && (port == 0 || base.host.port_for(base.secure) == port);
     local || public.chain(place::public_url(config).ok()).any(|own| own.host.same_place(&base.host))
+}
+
+fn date(at: SystemTime) -> String {
+    clock::rfc3339_of_seconds(clock::seconds(at))
 }
 
 /// The claims of a token, unverified.
@@ -293,7 +295,7 @@ impl Findings {
     }
 
     fn as_json(&self) -> Value {
-        let seconds = |claim| Some(self.time(claim)?.duration_since(SystemTime::UNIX_EPOCH).ok()?.as_secs());
+        let seconds = |claim| self.time(claim).map(clock::seconds);
         let hub = match self.audience.as_ref().map(|audience| &audience.purpose) {
             Some(Purpose::Client(hub)) => Some(hub.as_str()),
             _ => None,
@@ -317,8 +319,8 @@ impl Findings {
         let others = self.others();
         let aud = || Some(texts(self.claims.get("aud")).join(", ")).filter(|aud| !aud.is_empty());
         let expires = self.time("exp").map(|at| match at.duration_since(now) {
-            Ok(left) => format!("{} (in {})", timestamp(at), span(left)),
-            Err(error) => format!("{} ({} ago)", timestamp(at), span(error.duration())),
+            Ok(left) => format!("{} (in {})", date(at), span(left)),
+            Err(error) => format!("{} ({} ago)", date(at), span(error.duration())),
         });
         let signed = if self.signed { "under an access key of this configuration" } else { "not by us" };
         let lines = [
@@ -329,7 +331,7 @@ impl Findings {
             ("unknown", (!unknown.is_empty()).then(|| format!("{} (grants nothing)", unknown.join(", ")))),
             ("groups", list("webpubsub.group")),
             ("data", (!others.is_empty()).then(|| Value::Object(others).to_string())),
-            ("issued", self.time("iat").map(timestamp)),
+            ("issued", self.time("iat").map(date)),
             ("expires", expires),
             ("verdict", Some(if self.refusal.is_none() { "good" } else { "refused" }.to_owned())),
         ];

@@ -12,6 +12,7 @@ use crate::auth::audience;
 use crate::auth::host::BaseUrl;
 use crate::auth::permissions::Role;
 use crate::auth::token::{STORE_USER_CLAIM, Tokens};
+use crate::clock;
 use crate::config::{Config, parse_duration};
 use crate::ids::{GroupName, HubName, UserId};
 
@@ -96,8 +97,11 @@ impl NewArgs {
         };
         let out = &mut io::stdout();
         if self.json {
-            let expires_at = issued.expires_at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
-            writeln!(out, "{}", json!({ "token": issued.token, "url": url, "expiresAt": expires_at }))?;
+            writeln!(
+                out,
+                "{}",
+                json!({ "token": issued.token, "url": url, "expiresAt": clock::seconds(issued.expires_at) })
+            )?;
         } else {
             writeln!(out, "{}", issued.token)?;
         }

@@ -25,14 +25,14 @@ use crate::mask::Mask;
 use crate::metrics::Limit;
 use crate::outbound::Rate;
 
-pub use self::questions::Page;
+pub use self::questions::{Counts, Page};
 pub use self::route::Route;
-pub use self::scan::{ConnectionFilter, GroupFilter, Named, Reach, Step};
+pub use self::scan::{ConnectionFilter, GroupFilter, Hearing, Named, Reach, Step};
 
 type Map<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
 
 /// Where a connection is served now. A recovery may change it; the connection's id says nothing about it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
     /// The worker.
     pub worker: u32,

@@ -14,6 +14,17 @@ pub struct Page<T> {
     pub more: bool,
 }
 
+/// What a publish would reach.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counts {
+    /// Groups.
+    pub groups: usize,
+    /// Connections, each once.
+    pub connections: usize,
+    /// How many were looked at for that, one in several groups as often.
+    pub looked_at: usize,
+}
+
 impl<U> Membership<U> {
     /// Whether the connection is a member of the group.
     pub fn is_member(&self, id: ConnectionId, name: &str) -> bool {
@@ -51,6 +62,17 @@ impl<U> Membership<U> {
         }
         let listeners = group.listened_by.iter().map(|key| self.listened[*key as usize].hearers.connections.len());
         group.hearers.connections.len() + listeners.sum::<usize>()
+    }
+
+    /// What the first join of a group costs: its name is compared with joined masks, the longer the name the slower. None
+    /// where the group exists.
+    pub fn cost_of_founding(&self, name: &str) -> usize {
+        /// Bytes of a name that are compared in the time in which another name is looked at.
+        const BYTES_AT_A_TIME: usize = 16;
+        match self.index.get(name) {
+            Some(_) => 0,
+            None => self.masks.comparisons_with(name) * name.len().div_ceil(BYTES_AT_A_TIME),
+        }
     }
 
     /// How many connections listen to a group by a joined mask.
@@ -122,7 +144,7 @@ impl<U> Membership<U> {
     }
 
     /// How many groups and connections a publish to `target` would reach, among the groups that `may` allows.
-    pub fn count(&self, target: &Target, may: impl Fn(&str) -> bool) -> (usize, usize) {
+    pub fn count(&self, target: &Target, may: impl Fn(&str) -> bool) -> Counts {
         let single = match target {
             Target::Group(name) => self.index.get(name.as_str()).filter(|_| may(name.as_str())),
             Target::Mask(_) => None,
@@ -142,9 +164,11 @@ impl<U> Membership<U> {
             && let group = &self.groups[*key as usize]
             && group.listened_by.is_empty()
         {
-            return (1, group.hearers.connections.len());
+            return Counts { groups: 1, connections: group.hearers.connections.len(), looked_at: 0 };
         }
+        let looked_at = keys.iter().flat_map(hearers).map(|hearers| hearers.connections.len()).sum();
         let connections = keys.iter().flat_map(hearers).flat_map(|hearers| &hearers.connections);
-        (keys.len(), connections.collect::<HashSet<_, foldhash::fast::RandomState>>().len())
+        let connections = connections.collect::<HashSet<_, foldhash::fast::RandomState>>().len();
+        Counts { groups: keys.len(), connections, looked_at }
     }
 }

@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use hashbrown::HashSet;
+
 use super::{Entry, Membership};
 use crate::ids::{ConnectionId, GroupName, Target, UserId};
 
@@ -55,6 +57,15 @@ pub enum Named {
     },
 }
 
+/// Whom a publish would reach, as far as was looked.
+#[derive(Debug, Default)]
+pub struct Hearing {
+    /// Groups.
+    pub groups: usize,
+    /// Members and listeners.
+    pub connections: HashSet<ConnectionId, foldhash::fast::RandomState>,
+}
+
 /// Which connections are looked for; everything that is there has to be so.
 #[derive(Debug, Clone, Default)]
 pub struct ConnectionFilter {
@@ -100,6 +111,36 @@ impl<U> Membership<U> {
             last = Some(text.to_owned());
         }
         Step { found, next: None }
+    }
+
+    /// Adds whom a publish to the groups behind `after` would reach to those that are `known`. Tells behind which group
+    /// the next step begins, once `most` names and hearers were looked at; those of one group are never divided.
+    pub fn scan_hearers(
+        &self,
+        target: &Target,
+        after: Option<&str>,
+        most: usize,
+        known: &mut Hearing,
+    ) -> Option<GroupName> {
+        let (mut looked_at, mut last) = (0, None);
+        for (name, key) in self.index.with_prefix(target.literal_prefix(), after) {
+            if looked_at >= most {
+                return last.map(GroupName::clone);
+            }
+            looked_at += 1;
+            last = Some(name);
+            if !target.matches(name.as_str()) {
+                continue;
+            }
+            known.groups += 1;
+            let group = &self.groups[key as usize];
+            let listened = group.listened_by.iter().map(|key| &self.listened[*key as usize].hearers);
+            for hearers in [&group.hearers].into_iter().chain(listened) {
+                looked_at += hearers.connections.len();
+                known.connections.extend(&hearers.connections);
+            }
+        }
+        None
     }
 
     /// Looks for connections behind `after`, by id.
@@ -266,6 +307,19 @@ mod tests {
                 Named::Prefix { prefix, groups } => (prefix, groups),
             });
             prop_assert_eq!(told.collect::<Vec<_>>(), expected);
+
+            if let Some(among) = &filter.among {
+                let (mut hearing, mut after) = (Hearing::default(), None);
+                loop {
+                    let next = membership.scan_hearers(among, after.as_ref().map(GroupName::as_str), looked_at, &mut hearing);
+                    match next {
+                        Some(next) => prop_assert!(after.replace(next.clone()).is_none_or(|after| after < next)),
+                        None => break,
+                    }
+                }
+                let counts = membership.count(among, |_| true);
+                prop_assert_eq!((hearing.groups, hearing.connections.len()), (counts.groups, counts.connections));
+            }
 
             let filter = ConnectionFilter {
                 group: member_of.as_deref().map(group),

@@ -126,7 +126,8 @@ fn check(membership: &Membership<()>, model: &Model) -> Result<(), TestCaseError
         }
         prop_assert_eq!(&found, &heard);
         let groups = model.groups.keys().filter(|name| target.matches(name)).count();
-        prop_assert_eq!(membership.count(&target, |_| true), (groups, heard.len()));
+        let counts = membership.count(&target, |_| true);
+        prop_assert_eq!((counts.groups, counts.connections), (groups, heard.len()));
     }
     for (name, members) in &model.groups {
         let page = membership.members(name, None, 100).expect("the group exists");

@@ -1,12 +1,10 @@
 //! How the registry and the fan-outs answer operators.
 
-use std::time::SystemTime;
-
 use actix::{Handler, MessageResult};
 
 use super::{
-    CLOSED_AT_A_TIME, CloseSome, FindConnections, FindGroups, Found, FoundConnections, GroupsOf, HubSize, Inspect,
-    Load, Measure, Post, SendToAll,
+    CLOSED_AT_A_TIME, CloseSome, CountSome, FindConnections, FindGroups, Found, FoundConnections, GroupsOf, HubSize,
+    Inspect, Load, Measure, Post, SendToAll,
 };
 use crate::groups::deliver::Deliver;
 use crate::groups::fanout::Fanout;
@@ -41,7 +39,7 @@ impl<U: UserData> Handler<SendToAll> for GroupRegistry<U> {
     fn handle(&mut self, send: SendToAll, _: &mut Self::Context) -> Self::Result {
         let excluded = self.places(&send.excluded);
         let places = self.membership.connections().map(|entry| entry.place);
-        let places: Vec<_> = places.filter(|place| !excluded.contains(place)).collect();
+        let places: Vec<_> = places.filter(|place| excluded.binary_search(place).is_err()).collect();
         self.send_to_places(&places, send.content, send.permit);
         places.len()
     }
@@ -72,6 +70,16 @@ impl<U: UserData> Handler<FindConnections<U>> for GroupRegistry<U> {
         let fanouts = found.iter().map(|found| found.place.worker);
         let fanouts = fanouts.filter_map(|worker| Some((worker, self.fanout(worker)?.clone()))).collect();
         MessageResult(FoundConnections { step: Step { found, next }, fanouts })
+    }
+}
+
+impl<U: UserData> Handler<CountSome> for GroupRegistry<U> {
+    type Result = MessageResult<CountSome>;
+
+    fn handle(&mut self, CountSome { target, after, mut known }: CountSome, _: &mut Self::Context) -> Self::Result {
+        let after = after.as_ref().map(GroupName::as_str);
+        let next = self.membership.scan_hearers(&target, after, super::LOOKED_AT, &mut known);
+        MessageResult((known, next))
     }
 }
 
@@ -113,8 +121,13 @@ impl<U: UserData> Handler<Measure> for GroupRegistry<U> {
 }
 
 impl<U: UserData> GroupRegistry<U> {
+    /// Where these connections are served, in order and each once: who is left out may be named a thousand times.
     fn places(&self, ids: &[ConnectionId]) -> Vec<Place> {
-        ids.iter().filter_map(|id| self.membership.get(*id)).map(|entry| entry.place).collect()
+        let mut places: Vec<_> =
+            ids.iter().filter_map(|id| self.membership.get(*id)).map(|entry| entry.place).collect();
+        places.sort_unstable();
+        places.dedup();
+        places
     }
 
     fn reaches_some_group(&self, target: &Target) -> bool {
@@ -132,10 +145,4 @@ impl Handler<Inspect> for Fanout {
         let now = Moment::now();
         slots.into_iter().map(|(slot, id)| self.load_of(slot, id, now)).collect()
     }
-}
-
-/// Milliseconds since 1970, by the clock on the wall.
-pub fn wall_clock() -> u64 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

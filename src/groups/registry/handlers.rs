@@ -6,17 +6,17 @@ use std::sync::Arc;
 use actix::{ActorContext, AsyncContext, Context, Handler, MessageResult};
 
 use super::{GroupRegistry, Listener};
+use crate::clock;
 use crate::event::{Authority, Disconnected, Event};
 use crate::groups::deliver::{Deliver, Publication};
 use crate::groups::inner::{
     Announce, EndStoreUser, IsDuplicate, ListenAsOwn, Probe, Reconfigure, Retire, StoreUsers, Watch,
 };
-use crate::groups::membership::{Entry, Gone, Place};
+use crate::groups::membership::{Counts, Entry, Gone, Place};
 use crate::groups::messages::{
     Broadcast, BroadcastTo, Close, Connect, Count, Counted, Disconnect, Groups, GroupsPage, Join, Leave, Listen,
     Members, MembersPage, Reached, Refusal, Send,
 };
-use crate::groups::operate::wall_clock;
 use crate::groups::watch::Happening;
 use crate::ids::{GroupName, Target, UserId};
 use crate::protocol::Data;
@@ -37,7 +37,7 @@ impl<U: UserData> Handler<Connect<U>> for GroupRegistry<U> {
         self.workers[worker] = Some(fanout);
         let id = connection.id;
         let mut entry = Entry::new(connection.clone(), permissions, place);
-        entry.connected_at = wall_clock();
+        entry.connected_at = clock::now();
         self.membership.connect(entry);
         if let Some(watcher) = &self.watcher {
             watcher.see(|| Happening::connected(&connection));
@@ -197,7 +197,7 @@ impl<U: UserData> Handler<Count> for GroupRegistry<U> {
     type Result = MessageResult<Count>;
 
     fn handle(&mut self, ask: Count, _: &mut Self::Context) -> Self::Result {
-        let (groups, connections) = self.membership.count(&ask.target, |_| true);
+        let Counts { groups, connections, .. } = self.membership.count(&ask.target, |_| true);
         MessageResult(Counted { groups, connections })
     }
 }

@@ -3,33 +3,24 @@
 use actix_web::HttpRequest;
 use actix_web::http::{StatusCode, header};
 use actix_web::web::Payload;
-use tokio::time::timeout;
 
 use super::ApiError;
-use crate::http::{Problem, Services};
-use crate::metrics::Limit;
+use crate::http::{Problem, Services, body};
 use crate::protocol::{Data, DataType};
 use crate::user::UserData;
 
-/// Reads the message: as large as a client's may be, in the time that a handshake may take.
+/// Reads the message: as large as a client's may be.
 pub(super) async fn read<U: UserData>(
     services: &Services<U>,
     request: &HttpRequest,
     body: Payload,
 ) -> Result<Data, ApiError> {
     let data_type = data_type(request)?;
-    let (most, patience, depth) = {
+    let (most, depth) = {
         let config = services.config();
-        (config.limits.max_message_bytes, config.limits.handshake_timeout, config.limits.json_depth)
+        (config.limits.max_message_bytes, config.limits.json_depth)
     };
-    let late = |_| {
-        let late = Problem::new(StatusCode::REQUEST_TIMEOUT, "The message did not come in time.");
-        services.over(Limit::HandshakeTimeout, late)
-    };
-    let read = timeout(patience, body.to_bytes_limited(most)).await.map_err(late)?;
-    let too_large = format!("The message has more than limits.max_message_bytes ({most}).");
-    let read = read.map_err(|_| Problem::new(StatusCode::PAYLOAD_TOO_LARGE, too_large))?;
-    let bytes = read.map_err(|_| Problem::bad_request("The message could not be read."))?;
+    let bytes = body::read(services, body, "message", most).await?;
     Data::from_payload(data_type, bytes, depth)
         .map_err(|error| ApiError::bad_request(error.to_string().replace("'data'", "the body")))
 }

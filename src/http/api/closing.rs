@@ -10,6 +10,9 @@ use crate::groups::operate::{ConnectionFilter, Named};
 use crate::ids::{Target, UserId};
 use crate::user::UserData;
 
+/// Longest reason that is given: each of the connections gets a copy. A close frame has room for 123 bytes of it.
+const MAX_REASON_BYTES: usize = 1024;
+
 /// `POST …/:closeConnections`: every connection of the hub.
 pub(super) async fn all<U: UserData>(call: &Call<U>, hub: HubAsked<U>) -> Result<HttpResponse, ApiError> {
     close(call, hub, ConnectionFilter::default()).await
@@ -80,6 +83,9 @@ fn reason<U: UserData>(call: &Call<U>) -> Result<Disconnect, ApiError> {
         false => DisconnectKind::ClosedByServer,
     };
     Ok(match call.query.one("reason")?.filter(|reason| !reason.is_empty()) {
+        Some(reason) if reason.len() > MAX_REASON_BYTES => {
+            return Err(ApiError::bad_request(format!("'reason' has at most {MAX_REASON_BYTES} bytes.")));
+        }
         Some(reason) => Disconnect::with_message(kind, reason.to_owned()),
         None => Disconnect::new(kind),
     })

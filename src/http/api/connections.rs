@@ -6,11 +6,11 @@ use actix_web::HttpResponse;
 use serde_json::{Value, json};
 
 use super::hubs::HubAsked;
-use super::time::rfc3339;
 use super::{ApiError, Call, exists_if};
+use crate::clock::{self, rfc3339};
 use crate::event::Connection;
 use crate::groups::Hub;
-use crate::groups::operate::{ConnectionFilter, Results, Seen, wall_clock};
+use crate::groups::operate::{ConnectionFilter, Results, Seen};
 use crate::ids::{ConnectionId, GroupName, Target, UserId};
 use crate::user::UserData;
 
@@ -40,7 +40,7 @@ pub(super) async fn list<U: UserData>(call: &Call<U>, hub: HubAsked<U>) -> Resul
         None => Results { items: Vec::new(), more: false },
     };
     let token = found.items.last().filter(|_| found.more).map(|last| last.connection.id.to_string());
-    let now = wall_clock();
+    let now = clock::now();
     let value = found.items.iter().map(|seen| entry(seen, now)).collect();
     Ok(HttpResponse::Ok().json(call.list(&asked, value, token)?))
 }
@@ -50,7 +50,7 @@ pub(super) async fn one<U: UserData>(hub: HubAsked<U>, id: &str) -> Result<HttpR
     let (Some(hub), Ok(id)) = (hub.open(), id.parse()) else { return Err(ApiError::no_connection()) };
     let seen = find(hub, id).await.ok_or_else(ApiError::no_connection)?;
     let groups = hub.groups_of(id, None, GROUP_NAMES).await.ok_or_else(ApiError::no_connection)?;
-    let mut entry = entry(&seen, wall_clock());
+    let mut entry = entry(&seen, clock::now());
     entry["groupNames"] = json!(groups.items);
     Ok(HttpResponse::Ok().json(entry))
 }

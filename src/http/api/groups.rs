@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::hubs::HubAsked;
 use super::{ApiError, Call, exists_if};
 use crate::groups::Hub;
-use crate::groups::messages::{Count, Counted};
+use crate::groups::messages::Counted;
 use crate::groups::operate::{GroupFilter, Named, Results};
 use crate::ids::Target;
 use crate::user::UserData;
@@ -82,7 +82,7 @@ pub(super) async fn count<U: UserData>(hub: HubAsked<U>, target: &str) -> Result
     let target = hub.target(target)?;
     let nobody = Counted { groups: 0, connections: 0 };
     let counted = match hub.open() {
-        Some(hub) => hub.registry().send(Count { target }).await.unwrap_or(nobody),
+        Some(hub) => hub.count(target).await,
         None => nobody,
     };
     Ok(HttpResponse::Ok().json(json!({ "connections": counted.connections, "groups": counted.groups })))

@@ -15,7 +15,6 @@ mod path;
 mod query;
 mod send;
 mod server;
-mod time;
 
 use std::sync::Arc;
 
@@ -28,7 +27,10 @@ use serde_json::{Value, json};
 pub(crate) use self::error::ApiError;
 use self::hubs::HubAsked;
 pub(super) use self::path::PATTERN;
-use self::query::{PageAsked, Query, next_link};
+#[cfg(any(test, fuzzing))]
+pub(crate) use self::path::last_segments;
+pub(crate) use self::query::Query;
+use self::query::{PageAsked, next_link};
 use super::{Problem, Services, access, cors};
 use crate::user::UserData;
 

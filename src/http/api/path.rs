@@ -18,7 +18,7 @@ pub(super) fn segments(request: &HttpRequest) -> Result<Vec<String>, ApiError> {
     last_segments(request.path(), count)
 }
 
-fn last_segments(path: &str, count: usize) -> Result<Vec<String>, ApiError> {
+pub(crate) fn last_segments(path: &str, count: usize) -> Result<Vec<String>, ApiError> {
     let mut segments: Vec<_> = path.rsplit('/').take(count).collect();
     segments.reverse();
     segments.into_iter().map(decode).collect()

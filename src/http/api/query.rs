@@ -14,11 +14,11 @@ const API_VERSIONS: [&str; 5] = ["2021-10-01", "2022-11-01", "2023-07-01", "2024
 const NOT_SUPPORTED: [&str; 2] = ["filter", "messageTtlSeconds"];
 
 /// The parameters of a query.
-pub(super) struct Query(Vec<(String, String)>);
+pub(crate) struct Query(Vec<(String, String)>);
 
 impl Query {
     /// Reads them, and refuses what cannot be heeded.
-    pub(super) fn read(query: &str) -> Result<Self, ApiError> {
+    pub(crate) fn read(query: &str) -> Result<Self, ApiError> {
         let pairs: Vec<_> = form_urlencoded::parse(query.as_bytes())
             .map(|(name, value)| (name.into_owned(), value.into_owned()))
             .collect();
@@ -36,7 +36,7 @@ impl Query {
     }
 
     /// Every value of a parameter.
-    pub(super) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+    pub(crate) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         self.0.iter().filter(move |(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
@@ -74,7 +74,7 @@ impl Query {
     }
 
     /// Which page is asked for, of at most `most` entries. `parse` reads what a page before this one ended with.
-    pub(super) fn page<K>(&self, most: usize, parse: impl FnOnce(&str) -> Option<K>) -> Result<PageAsked<K>, ApiError> {
+    pub(crate) fn page<K>(&self, most: usize, parse: impl FnOnce(&str) -> Option<K>) -> Result<PageAsked<K>, ApiError> {
         let after = match self.one("continuationToken")? {
             None | Some("") => None,
             Some(token) => {
@@ -88,7 +88,7 @@ impl Query {
     }
 
     /// The query of the page that follows, behind what `token` stands for and `given` entries nearer to the top.
-    fn next(&self, token: &str, given: usize) -> String {
+    pub(crate) fn next(&self, token: &str, given: usize) -> String {
         let mut next = form_urlencoded::Serializer::new(String::new());
         for (name, value) in &self.0 {
             match name.as_str() {
@@ -110,18 +110,18 @@ impl Query {
 }
 
 /// A page that is asked for.
-pub(super) struct PageAsked<K> {
+pub(crate) struct PageAsked<K> {
     /// Behind this.
-    pub(super) after: Option<K>,
+    pub(crate) after: Option<K>,
     /// At most so many.
-    pub(super) limit: usize,
+    pub(crate) limit: usize,
     /// Of all pages together, from this one on.
     top: Option<usize>,
 }
 
 impl<K> PageAsked<K> {
     /// Whether there is a page behind one with `given` entries.
-    pub(super) fn goes_on(&self, given: usize) -> bool {
+    pub(crate) fn goes_on(&self, given: usize) -> bool {
         self.top.is_none_or(|top| given < top)
     }
 }

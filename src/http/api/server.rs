@@ -1,15 +1,13 @@
 //! `/api/server/…`: the server itself, for the dashboard.
 
-use std::time::SystemTime;
-
 use actix_web::HttpResponse;
 use serde::Serialize;
 use serde_json::json;
 
 use super::Call;
-use crate::config;
 use crate::monitor::{self, Sample};
 use crate::user::UserData;
+use crate::{clock, config};
 
 /// The answer of `GET /api/server/overview`.
 #[derive(Serialize)]
@@ -22,9 +20,8 @@ struct Overview {
 
 /// The samples of the last quarter of an hour, the oldest first.
 pub(super) fn overview<U: UserData>(call: &Call<U>) -> HttpResponse {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     HttpResponse::Ok().json(Overview {
-        now: now.as_millis() as u64,
+        now: clock::now(),
         interval_ms: monitor::INTERVAL.as_millis() as u64,
         samples: call.services.monitor.samples(),
     })

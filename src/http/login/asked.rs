@@ -1,4 +1,5 @@
-//! What a request to `/auth/token` or `/negotiate` asks for: by which credential, a token for what, and whether it will come again.
+//! What a request to `/auth/token` or `/negotiate` asks for: by which credential, a token for what, and whether it will
+//! come again.
 
 use actix_web::HttpRequest;
 use actix_web::http::{Method, header};

@@ -3,6 +3,8 @@
 const API = "/api/";
 // A token that ends sooner than this is renewed first.
 const MARGIN_MS = 30_000;
+// A network that swallows what is sent would keep a request for as long as the browser likes.
+const TIMEOUT_MS = 30_000;
 
 /** A request that was refused. `status` is 0 where no answer came. */
 export class ApiError extends Error {
@@ -13,8 +15,15 @@ export class ApiError extends Error {
   }
 }
 
-/** The path of names, each a segment of its own: `pathOf("hubs", "chat", "groups", "sales/eu")`. */
+/**
+ * The path of names, each a segment of its own: `pathOf("hubs", "chat", "groups", "sales/eu")`.
+ *
+ * Browsers take the names "." and "..", in any encoding, for steps in the path: what is done to a user or a group that is
+ * called ".." would be done to the whole hub. So nothing is asked about them.
+ */
 export function pathOf(...segments) {
+  const step = segments.find((segment) => segment === "." || segment === "..");
+  if (step) throw new ApiError(0, `A browser cannot ask for the name "${step}"; the program folkmoot can.`);
   return segments.map(encodeURIComponent).join("/");
 }
 
@@ -63,16 +72,19 @@ export class Api {
     throw new ApiError(response.status, message);
   }
 
-  async #try(method, path, query, { headers = {}, ...options }) {
+  async #try(method, path, query, { headers = {}, signal, ...options }) {
     const given = Object.entries(query).filter(([, value]) => value !== undefined && value !== null && value !== "");
     const search = given.length ? `?${new URLSearchParams(given)}` : "";
     const Authorization = `Bearer ${await this.#bearer()}`;
     // Without credentials of the browser's own: they open nothing here.
-    const request = { method, headers: { ...headers, Authorization }, credentials: "omit", ...options };
+    const ends = AbortSignal.any([AbortSignal.timeout(TIMEOUT_MS), ...(signal ? [signal] : [])]);
+    const request = { method, headers: { ...headers, Authorization }, credentials: "omit", signal: ends, ...options };
     try {
       return await fetch(API + path + search, request);
     } catch (error) {
-      throw error.name === "AbortError" ? error : new ApiError(0, "The server cannot be reached.");
+      if (error.name === "AbortError") throw error;
+      const why = error.name === "TimeoutError" ? "does not answer" : "cannot be reached";
+      throw new ApiError(0, `The server ${why}.`);
     }
   }
 
@@ -86,7 +98,7 @@ export class Api {
   async #renew() {
     try {
       const { token, expiresAt } = await this.#session.token({ audience: "api" });
-      this.#token = { text: token, until: new Date(expiresAt).getTime() - MARGIN_MS };
+      this.#token = { text: token, until: expiresAt * 1000 - MARGIN_MS };
       return token;
     } catch (error) {
       if (error.final) this.#ended(error.message);

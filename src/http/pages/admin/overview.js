@@ -14,7 +14,7 @@ const NUMBERS = [
   { key: "messages_out", title: "Messages out", format: perSecond(count) },
   { key: "delivery_p99_ms", title: "Delivery latency, p99", format: milliseconds },
   { key: "slow_consumers", title: "Slow consumers", format: perSecond(count) },
-  { key: "auth_failures", title: "Failed logins", format: perSecond(count) },
+  { key: "auth_failures", title: "Credentials refused", format: perSecond(count) },
 ];
 
 const CHARTS = [
@@ -35,8 +35,8 @@ const CHARTS = [
     format: milliseconds,
   },
   {
-    title: "Slow consumers and failed logins per second",
-    lines: [{ key: "slow_consumers", name: "slow consumers" }, { key: "auth_failures", name: "failed logins" }],
+    title: "Slow consumers and refused credentials per second",
+    lines: [{ key: "slow_consumers", name: "slow consumers" }, { key: "auth_failures", name: "refused credentials" }],
     format: count,
   },
   { title: "Longest outbound queue", lines: [{ key: "queue_bytes_high", name: "bytes" }], format: bytes },

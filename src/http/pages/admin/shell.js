@@ -29,6 +29,8 @@ export class Shell {
   #context;
   #hub = "";
   #view = null;
+  // Counts the views that were asked for: one that is waited for still, and not wanted any more, is not shown.
+  #asked = 0;
   #retryTimer = 0;
   #hubs = element("select", { id: "hub", onchange: () => this.#chooseHub(this.#hubs.value) });
   #menu = element("ul");
@@ -61,6 +63,7 @@ export class Shell {
   }
 
   close() {
+    this.#asked += 1;
     removeEventListener("hashchange", this.onhash);
     this.#context.live.removeEventListener("state", this.onstate);
     clearInterval(this.#retryTimer);
@@ -71,11 +74,15 @@ export class Shell {
   async show() {
     const [name, search = ""] = location.hash.replace(/^#\/?/, "").split("?");
     const query = Object.fromEntries(new URLSearchParams(search));
+    const asked = ++this.#asked;
     // Without an answer the hubs stay as they were, and the view says for itself what it cannot show.
-    await this.#loadHubs(query.hub).catch((error) => {
+    const hubs = await this.#context.api.get("hubs").catch((error) => {
       if (!this.#view || error.status === 401) throw error;
-      this.#hub = query.hub || this.#hub;
+      return null;
     });
+    if (asked !== this.#asked) return;
+    if (hubs) this.#showHubs(hubs.value, query.hub);
+    else this.#hub = query.hub || this.#hub;
     const known = Object.hasOwn(VIEWS, name) ? name : "overview";
     const moved = this.#view !== null;
     this.#view?.close?.();
@@ -88,8 +95,7 @@ export class Shell {
     if (moved) heading.focus();
   }
 
-  async #loadHubs(wanted) {
-    const { value } = await this.#context.api.get("hubs");
+  #showHubs(value, wanted) {
     this.#hub = wanted || this.#hub || (value.find(({ hub }) => !hub.startsWith("folkmoot.")) ?? value[0])?.hub || "";
     const hubs = value.slice(0, MOST_HUBS);
     if (!hubs.some(({ hub }) => hub === this.#hub)) hubs.unshift({ hub: this.#hub, connections: 0 });

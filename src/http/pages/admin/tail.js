@@ -20,6 +20,7 @@ export function tail({ live }) {
     { title: "Address", cell: ({ address }) => address ?? "" },
     { title: "Reason", cell: ({ reason }) => reason ?? "" },
   ], "Nothing happened yet.");
+  table.element.classList.add("tail");
   const words = element("input", { type: "search", oninput: () => show() });
   const option = (kind) => element("option", { value: kind }, kind);
   const all = element("option", { value: "" }, "all");

@@ -49,11 +49,16 @@ export function ask({ title, detail, action, fields = [] }) {
   });
 }
 
-/** A table whose rows are replaced: `columns` are `{ title, cell(row) }`. On a narrow screen each row is a card. */
+/**
+ * A table whose rows are replaced: `columns` are `{ title, cell(row) }`. On a narrow screen each row is a card.
+ *
+ * Rows that never change may say so by a `number` of their own: what was drawn of them is drawn no second time.
+ */
 export class Table {
   #columns;
   #body = element("tbody");
   #empty;
+  #drawn = new Map();
 
   constructor(caption, columns, empty = "Nothing to show.") {
     this.#columns = columns;
@@ -74,9 +79,16 @@ export class Table {
 
   show(rows) {
     const cell = (row, { title, cell }) => element("td", { "data-label": title }, cell(row));
-    const line = (row) => element("tr", {}, this.#columns.map((column) => cell(row, column)));
+    const draw = (row) => element("tr", {}, this.#columns.map((column) => cell(row, column)));
+    const drawn = new Map();
+    const line = (row) => {
+      const made = this.#drawn.get(row.number) ?? draw(row);
+      if (row.number !== undefined) drawn.set(row.number, made);
+      return made;
+    };
     const none = element("tr", {}, element("td", { colspan: this.#columns.length, class: "empty" }, this.#empty));
     replace(this.#body, rows.length ? rows.map(line) : none);
+    this.#drawn = drawn;
   }
 }
 
@@ -120,9 +132,15 @@ export class Pager {
   }
 
   #turn(direction) {
-    if (direction > 0 && this.#next) this.#tokens.push(this.#next);
-    if (direction < 0 && this.#tokens.length > 1) this.#tokens.pop();
-    return this.refresh();
+    if (direction > 0) {
+      // Nothing to go on to; or a second click before the page of the first one is there, and says what is next.
+      if (!this.#next) return;
+      this.#tokens.push(this.#next);
+    } else if (this.#tokens.length > 1) {
+      this.#tokens.pop();
+    }
+    this.#next = null;
+    this.refresh();
   }
 }
 

@@ -91,11 +91,7 @@ export class Conversations extends EventTarget {
 
   /** Where a message of a group belongs: into the group, else into the joined mask that brought it. */
   of(group) {
-    const conversation = this.#all.get(group);
-    if (conversation) return conversation;
-    const mask = this.list.find((candidate) => candidate.isMask && matches(candidate.name, group));
-    // Neither: somebody else, the server say, has put us into the group.
-    return mask ?? this.add(group);
+    return this.#all.get(group) ?? this.list.find((candidate) => candidate.isMask && matches(candidate.name, group));
   }
 
   /** Adds a message to a conversation. `counts`: it is for reading, and from somebody else. */

@@ -2,6 +2,7 @@
 
 import { Connection } from "../shared/connection.js";
 import { Session } from "../shared/session.js";
+import { keepChoices, recallChoices } from "./choices.js";
 import { byId } from "./common.js";
 import { Composer } from "./composer.js";
 import { Conversations } from "./conversations.js";
@@ -21,6 +22,7 @@ import { Status } from "./status.js";
 const hub = new URLSearchParams(location.search).get("hub") || undefined;
 
 let session = Session.restore();
+let choices = session && recallChoices(session.login, hub);
 let lostAt = null;
 
 const connection = new Connection({ token: () => session.token({ hub }) });
@@ -50,10 +52,13 @@ conversations.addEventListener("selected", () => membership.refresh());
 document.addEventListener("visibilitychange", () => conversations.read());
 byId("leave").addEventListener("click", leave);
 byId("logout").addEventListener("click", () => logOut("You are logged out."));
+const open = () => conversations.selected?.name ?? choices?.open ?? null;
+keepChoices(() => session?.login, () => ({ hub: hub ?? null, open: open(), ...membership.choices }));
 begin();
 
 async function begin(note) {
   session ??= await logIn({ hub, note });
+  if (choices) membership.choices = choices;
   byId("chat").hidden = false;
   connection.open();
 }
@@ -67,8 +72,18 @@ function connected({ userId, user, groups }) {
   if (lostAt) noteGap(lostAt);
   const isFirst = lostAt === null && conversations.list.length === 0;
   lostAt = null;
-  membership.resume(groups ?? []);
+  const joined = membership.resume(groups ?? []);
+  if (choices) reopen(choices.open, joined);
+  choices = null;
   if (isFirst) composer.focus();
+}
+
+/** After a reload: what was open is open again, unless somebody has gone elsewhere meanwhile. */
+async function reopen(name, joined) {
+  const before = conversations.selected;
+  await joined;
+  const conversation = conversations.get(name);
+  if (conversation && (conversations.selected === before || before === null)) conversations.select(conversation);
 }
 
 function changed({ state, reason, final }) {
@@ -94,7 +109,10 @@ function heard(frame) {
     if (selected) conversations.put(selected, { ...content, at: Date.now(), user: { username: "Server" } }, { counts: true });
     return;
   }
-  const conversation = conversations.of(frame.group);
+  let conversation = conversations.of(frame.group);
+  if (!conversation && membership.isLeaving(frame.group)) return;
+  // Neither: somebody else, the server say, has put us into the group.
+  conversation ??= conversations.add(frame.group);
   const within = conversation.name === frame.group ? undefined : frame.group;
   const at = Date.now();
   if (frame.dropped) {
@@ -121,6 +139,7 @@ async function leave() {
 function logOut(note) {
   session?.end();
   session = null;
+  choices = null;
   lostAt = null;
   byId("chat").hidden = true;
   if (connection.state !== "closed") connection.close();

@@ -16,6 +16,9 @@ export class Membership {
   #conversations;
   // Groups that were left by hand although the server puts us there.
   #left = new Set();
+  #leaving = new Set();
+  // Groups that were joined by hand before the page was reloaded, until the first connection.
+  #wanted = [];
   #listings = new Map();
   #timer = 0;
 
@@ -24,25 +27,58 @@ export class Membership {
     this.#conversations = conversations;
   }
 
+  /** What was chosen by hand: `{ joined, left }`. */
+  get choices() {
+    const joined = this.#conversations.list.filter(({ byHand }) => byHand).map(({ name }) => name);
+    return { joined: [...new Set([...joined, ...this.#wanted])], left: [...this.#left] };
+  }
+
+  /** The same from before the page was reloaded; counts from the next connection on. */
+  set choices({ joined, left }) {
+    this.#wanted = joined;
+    this.#left = new Set(left);
+  }
+
   /** A connection is there: joins again what was joined by hand, leaves what was left, and lists who is there. */
   async resume(groups) {
     clearInterval(this.#timer);
     this.#timer = setInterval(() => this.refresh(), REFRESH_MS);
-    const again = this.#conversations.list.filter(({ name, byHand }) => byHand && !groups.includes(name));
+    const again = this.choices.joined.filter((name) => !groups.includes(name));
+    this.#wanted = [];
     const stays = groups.filter((group) => !this.#left.has(group));
     const gone = this.#conversations.list.filter(({ name, byHand }) => !byHand && !stays.includes(name));
     gone.forEach(({ name }) => this.#conversations.remove(name));
     stays.forEach((group) => this.#conversations.add(group));
     const leaving = groups.filter((group) => this.#left.has(group));
     await Promise.allSettled([
-      ...leaving.map((group) => this.#connection.request({ type: "leaveGroup", group })),
-      ...again.map(({ name }) => this.join(name)),
+      ...leaving.map((group) => this.#leaveAgain(group)),
+      ...again.map((name) => this.#joinAgain(name)),
       ...stays.map((group) => this.list(group)),
     ]);
   }
 
+  /** What was joined by hand on another connection; what the server has against it now, somebody should know. */
+  async #joinAgain(name) {
+    try {
+      await this.join(name);
+    } catch (error) {
+      // It was not the server that refused: the next connection tries again.
+      if (["Lost", "Busy", "Timeout"].includes(error.name)) return void (this.#conversations.get(name) ?? this.#wanted.push(name));
+      const conversation = this.#conversations.add(name);
+      const text = `You are not in here any more, and cannot be: ${error.message}`;
+      conversation.byHand = false;
+      this.#conversations.put(conversation, { kind: "note", text, at: Date.now() });
+    }
+  }
+
+  async #leaveAgain(group) {
+    this.#leaving.add(group);
+    await this.#connection.request({ type: "leaveGroup", group }).finally(() => this.#leaving.delete(group));
+  }
+
   stop() {
     clearInterval(this.#timer);
+    this.#wanted = [];
     this.#left.clear();
     this.#listings.clear();
   }
@@ -61,6 +97,11 @@ export class Membership {
     await this.#connection.request({ type: "leaveGroup", group: name });
     if (!this.#conversations.get(name)?.byHand) this.#left.add(name);
     this.#conversations.remove(name);
+  }
+
+  /** Whether the server has put us into a group that was left by hand, and that we are about to leave again. */
+  isLeaving(name) {
+    return this.#leaving.has(name);
   }
 
   /** Asks anew who is in the group that somebody looks at. */

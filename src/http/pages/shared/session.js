@@ -12,6 +12,8 @@ const TOKENS = new URL("../../auth/token", import.meta.url);
 const STORED = "folkmoot.session";
 // A token that was just issued is used once without asking for another one.
 const FRESH_MS = 20_000;
+// A network that swallows what is sent would keep a request for as long as the browser likes.
+const TIMEOUT_MS = 15_000;
 
 /** A login or a renewal that failed. `final`: trying again does not help, somebody has to log in. */
 export class LoginError extends Error {
@@ -59,7 +61,7 @@ export class Session {
     }
   }
 
-  /** A token that works now: `{ token, url, expiresAt }`. Throws a `LoginError`. */
+  /** A token that works now: `{ token, url, expiresAt }`, the end in seconds since 1970. Throws a `LoginError`. */
   async token({ hub, audience } = {}) {
     const fresh = this.#fresh;
     this.#fresh = null;
@@ -92,9 +94,10 @@ async function ask(fields, bearer) {
   let response;
   try {
     // Without credentials of the browser's own: a 401 would have it ask for them in a window that is not ours.
-    response = await fetch(TOKENS, { method: "POST", body: form, headers, credentials: "omit" });
-  } catch {
-    throw new LoginError("The server cannot be reached.");
+    const signal = AbortSignal.timeout(TIMEOUT_MS);
+    response = await fetch(TOKENS, { method: "POST", body: form, headers, credentials: "omit", signal });
+  } catch (error) {
+    throw new LoginError(error.name === "TimeoutError" ? "The server does not answer." : "The server cannot be reached.");
   }
   const answer = await response.json().catch(() => ({}));
   if (response.ok) return answer;

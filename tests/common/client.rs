@@ -3,8 +3,9 @@
 #![allow(dead_code, reason = "each test binary uses its part")]
 
 use std::collections::VecDeque;
-use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
+use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::ops::Deref;
 use std::time::{Duration, Instant};
 
 use base64::Engine;
@@ -28,9 +29,63 @@ pub enum Heard {
     Lost,
 }
 
+/// A socket that goes on where a system call was interrupted. That comes without any handler of signals: a thread that
+/// starts a child blocks them for a moment, a SIGCHLD of that moment wakes another thread, and where this waits with a time
+/// limit, Linux does not go on by itself (signal(7)). tungstenite takes it for the end.
+pub struct Unshaken(pub TcpStream);
+
+impl Deref for Unshaken {
+    type Target = TcpStream;
+
+    fn deref(&self) -> &TcpStream {
+        &self.0
+    }
+}
+
+impl Read for &Unshaken {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        uninterrupted(|| (&self.0).read(buffer))
+    }
+}
+
+impl Write for &Unshaken {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        uninterrupted(|| (&self.0).write(bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        (&self.0).flush()
+    }
+}
+
+impl Read for Unshaken {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        (&*self).read(buffer)
+    }
+}
+
+impl Write for Unshaken {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        (&*self).write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        (&*self).flush()
+    }
+}
+
+fn uninterrupted(mut call: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
+    loop {
+        match call() {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            result => return result,
+        }
+    }
+}
+
 /// A connection that speaks the JSON subprotocol.
 pub struct Client {
-    pub socket: WebSocket<TcpStream>,
+    pub socket: WebSocket<Unshaken>,
     pub id: String,
     waiting: VecDeque<Value>,
 }
@@ -72,7 +127,7 @@ impl Client {
             let name = tokio_tungstenite::tungstenite::http::HeaderName::from_bytes(name.as_bytes()).unwrap();
             request.headers_mut().append(name, value.parse().unwrap());
         }
-        let socket = match client(request, stream) {
+        let socket = match client(request, Unshaken(stream)) {
             Ok((socket, _)) => socket,
             Err(HandshakeError::Failure(Error::Http(response))) => return Err(response.status().as_u16()),
             Err(error) => panic!("the handshake failed: {error}"),

@@ -52,7 +52,9 @@ impl Workplace {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_folkmoot"));
+        // Another build of the program, one that is optimised say, is tested by giving its path.
+        let program = std::env::var_os("FOLKMOOT_PROGRAM").unwrap_or_else(|| env!("CARGO_BIN_EXE_folkmoot").into());
+        let mut command = Command::new(program);
         let inherited = std::env::vars().filter(|(name, _)| name == "PATH" || name.starts_with("LLVM_PROFILE"));
         // Tests look for `key=value`, unless they want something else themselves.
         command.env_clear().envs(inherited).env("FOLKMOOT__LOG__FORMAT", "text").envs(self.environment.iter().cloned());
