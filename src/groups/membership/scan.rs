@@ -122,10 +122,11 @@ impl<U> Membership<U> {
         most: usize,
         known: &mut Hearing,
     ) -> Option<GroupName> {
-        let (mut looked_at, mut last) = (0, None);
+        let mut looked_at = 0;
+        let mut last: Option<&GroupName> = None;
         for (name, key) in self.index.with_prefix(target.literal_prefix(), after) {
             if looked_at >= most {
-                return last.map(GroupName::clone);
+                return last.cloned();
             }
             looked_at += 1;
             last = Some(name);
