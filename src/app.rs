@@ -90,7 +90,7 @@ pub struct Server<U: UserData = User> {
     map_user: crate::http::services::MapUser<U>,
     routes: Routes<U>,
     listen: Option<Listen<U>>,
-    origins: Origins,
+    config_origins: Origins,
 }
 
 impl Server<User> {
@@ -113,7 +113,7 @@ impl<U: UserData> Server<U> {
             map_user,
             routes: Routes::new(),
             listen: None,
-            origins: Origins::default(),
+            config_origins: Origins::default(),
         }
     }
 
@@ -125,8 +125,8 @@ impl<U: UserData> Server<U> {
 
     /// Tells where the keys of the configuration come from ([`Loaded::origins`](crate::config::Loaded::origins)), for
     /// those who ask a running server.
-    pub fn origins(mut self, origins: Origins) -> Self {
-        self.origins = origins;
+    pub fn config_origins(mut self, origins: Origins) -> Self {
+        self.config_origins = origins;
         self
     }
 
@@ -236,7 +236,7 @@ impl<U: UserData> Server<U> {
 
     /// Builds everything but the listeners; `addresses` are where requests will come in.
     async fn build(self, addresses: Addresses, budget: &Budget) -> Result<Built<U>, StartError> {
-        let Server { config, hooks, users, map_user, routes, listen: _, origins: config_origins } = self;
+        let Server { config, hooks, users, map_user, routes, listen: _, config_origins } = self;
         config.validate_for::<U>()?;
         let metrics = Metrics::new();
         let monitor = Monitor::new(metrics.clone());

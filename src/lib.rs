@@ -166,7 +166,7 @@ pub use error::{Disconnect, DisconnectKind, ErrorCode, LeaveReason};
 pub use event::{Authority, Connection, Disconnected, Event, Joined, Left};
 pub use groups::{EnterError, GroupRegistry, Hub, Lease, Permit, Window, messages};
 pub use hooks::{Authentication, Connecting, Hooks, Identity, Incoming, LoginAttempt, Said, Verdict};
-pub use http::{LiveError, Problem, Routes};
+pub use http::{Problem, Routes, SettingsError};
 pub use ids::{ConnectionId, GroupName, HubName, NameError, Target, UserId};
 pub use mask::{Mask, MaskError};
 pub use protocol::{Data, DataError, DataType};

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use super::CertificateError;
 use crate::config::ConfigErrors;
-use crate::http::LiveError;
+use crate::http::SettingsError;
 use crate::users::StoreError;
 
 /// Why a server did not start.
@@ -35,7 +35,7 @@ pub enum StartError {
     Store(#[from] StoreError),
     /// The access keys, a URL or a trusted proxy cannot be used.
     #[error(transparent)]
-    Settings(#[from] LiveError),
+    Settings(#[from] SettingsError),
     /// The threads of the server or of the hooks could not be started.
     #[error("the server's threads cannot be started: {0}")]
     Threads(#[from] io::Error),

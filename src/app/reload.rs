@@ -8,7 +8,7 @@ use super::opening::{HubOpener, hub_rules};
 use super::throttle_limits;
 use crate::auth::throttle::LoginThrottle;
 use crate::config::{Changed, Config, ConfigErrors, Origins};
-use crate::http::{Live, LiveError, Services};
+use crate::http::{Live, Services, SettingsError};
 use crate::user::UserData;
 
 /// Why a server goes on as before.
@@ -19,7 +19,7 @@ pub enum ReloadError {
     Config(#[from] ConfigErrors),
     /// The access keys, a URL or a trusted proxy cannot be used.
     #[error(transparent)]
-    Settings(#[from] LiveError),
+    Settings(#[from] SettingsError),
     /// The server is about to end.
     #[error("the server is about to end")]
     Draining,

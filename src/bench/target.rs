@@ -9,9 +9,9 @@ use zeroize::Zeroizing;
 use super::BenchError;
 use crate::protocol::Subprotocol;
 
-/// Who the clients are. All of them are the same user.
+/// Who connects. All clients of a bench are the same user.
 pub enum Credential {
-    /// Nobody: for hubs that let anonymous clients in.
+    /// Nobody, for hubs that let anonymous clients in; or the address itself says it.
     None,
     /// A user of the store.
     Basic {

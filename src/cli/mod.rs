@@ -154,6 +154,13 @@ struct Failure {
     message: String,
 }
 
+impl Failure {
+    /// For a terminal: a server or a file may have had its part in it.
+    fn shown(&self) -> String {
+        self.message.lines().map(text::printable).collect::<Vec<_>>().join("\n")
+    }
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)
@@ -227,7 +234,7 @@ pub fn main() -> ExitCode {
         Err(failure) => {
             // Where nobody can be told, there is still the status. It is all there is to say where a user ended it.
             if !failure.message.is_empty() {
-                let _: io::Result<()> = writeln!(io::stderr(), "{failure}");
+                let _: io::Result<()> = writeln!(io::stderr(), "{}", failure.shown());
             }
             ExitCode::from(failure.status)
         }
@@ -292,6 +299,13 @@ mod tests {
     fn each_command_tells_about_itself() {
         let about = command().find_subcommand("serve").unwrap().get_about().unwrap().to_string();
         assert_eq!(about, "Run the server (also what happens without a command)");
+    }
+
+    #[test]
+    fn what_a_failure_tells_steers_no_terminal() {
+        let message = "line 1: \u{1b}]0;x\u{7}\nline 2: \u{9b}2J\u{202e}".to_owned();
+        let shown = Failure { status: 1, message }.shown();
+        assert_eq!(shown, "line 1: \\u{1b}]0;x\\u{7}\nline 2: \\u{9b}2J\\u{202e}");
     }
 
     #[test]

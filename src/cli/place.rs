@@ -23,12 +23,17 @@ pub(super) fn public_url(config: &Config) -> anyhow::Result<BaseUrl> {
 }
 
 /// Where this machine reaches the HTTP API: the internal listener where there is one, for it is plain and near.
+pub(super) fn api_url(config: &Config) -> anyhow::Result<BaseUrl> {
+    match config.server.internal.address() {
+        Some(internal) => listener_url(internal, false),
+        None => client_url(config),
+    }
+}
+
+/// Where this machine reaches what clients do: the listener.
 ///
 /// Under TLS a public URL goes before the listener's address, for which there is hardly a certificate.
-pub(super) fn api_url(config: &Config) -> anyhow::Result<BaseUrl> {
-    if let Some(internal) = config.server.internal.address() {
-        return listener_url(internal, false);
-    }
+pub(super) fn client_url(config: &Config) -> anyhow::Result<BaseUrl> {
     let secure = speaks_tls(config);
     let public = config.server.public_urls.iter().find(|url| secure && url.scheme() == "https");
     match public {
@@ -43,7 +48,7 @@ fn speaks_tls(config: &Config) -> bool {
 
 fn listener_url(address: SocketAddr, secure: bool) -> anyhow::Result<BaseUrl> {
     if address.port() == 0 {
-        bail!("its port in the configuration is 0, any free one: name the server by --url (--endpoint for tokens)");
+        bail!("its port in the configuration is 0, any free one: name the server by its URL (--url, --endpoint)");
     }
     let host = HostPort::parse(&reachable(address).to_string()).context("server.bind")?;
     Ok(BaseUrl::of_host(secure, host))

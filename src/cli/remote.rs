@@ -183,6 +183,10 @@ impl Remote {
                 reason: format!("it is no listing ({error})"),
             };
             let mut page: Page = serde_json::from_slice(&answer.body).map_err(unreadable)?;
+            if page.value.is_empty() {
+                // Whatever it says of further ones: nobody wants to ask for empty pages for ever.
+                return Ok(());
+            }
             page.value.truncate(usize::try_from(left).unwrap_or(usize::MAX));
             left -= page.value.len() as u64;
             write(&page.value)?;

@@ -19,7 +19,7 @@ pub(super) fn run(loaded: Loaded, load: impl Fn() -> Result<Loaded, Failure>) ->
     actix_rt::System::new().block_on(async {
         let mut signals = Signals::new().context("the signals of the system cannot be listened to")?;
         let mut hang_up = signal(SignalKind::hangup()).context("the signals of the system cannot be listened to")?;
-        let running = Server::new(config.clone()).origins(origins).start().await?;
+        let running = Server::new(config.clone()).config_origins(origins).start().await?;
         supervisor::ready();
         let users = Users { demo: running.demo_users().await, nobody: running.has_no_users().await };
         greet(&config, &running, &users);

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::overlay::Origins;
-use super::reloadable::{Takes, takes};
+use super::reloadable::Takes;
 use super::schema;
 use super::{Config, Loaded};
 
@@ -69,7 +69,7 @@ fn collect(path: &mut Vec<String>, tree: Value, origins: &Origins, listed: &mut 
             };
             let origin = origins.at(path).map_or_else(default, str::to_owned);
             let key = path.join(".");
-            listed.push(Listed { takes: takes(&key), key, value, origin });
+            listed.push(Listed { takes: Takes::of(&key), key, value, origin });
         }
     }
 }

@@ -39,14 +39,15 @@ pub use self::heartbeat::HeartbeatConfig;
 pub use self::hooks::HooksConfig;
 pub use self::hubs::{AnnouncePer, AnnouncementsConfig, HubConfig, HubsConfig, RawClients};
 pub use self::limits::LimitsConfig;
-pub use self::listing::{Listed, list};
+pub use self::listing::Listed;
+pub(crate) use self::listing::list;
 #[cfg(any(test, fuzzing))]
 pub(crate) use self::load::from_layers;
 pub use self::load::{DEFAULT_FILE, Loaded};
 pub use self::log::{LogConfig, LogFormat};
 pub use self::overlay::Origins;
 pub use self::pages::{PagesConfig, ServePage};
-pub use self::reloadable::{Changed, Takes, takes};
+pub use self::reloadable::{Changed, Takes};
 pub use self::secret::{AccessKey, AccessKeyError, DatabaseUrl, DatabaseUrlError};
 pub use self::server::{InternalConfig, ServerConfig, TlsConfig};
 pub use self::shutdown::ShutdownConfig;

@@ -1,6 +1,6 @@
 //! What of a configuration can change while the server runs, and what is different between two of them.
 //!
-//! One table, [`takes`], says it of each key; the log of a reload, the dashboard and `docs/configuration.md` tell it.
+//! [`Takes::of`] says it of each key; the log of a reload, the dashboard and `docs/configuration.md` tell it.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -23,6 +23,35 @@ pub enum Takes {
 }
 
 impl Takes {
+    /// When a change of this key counts, while the server runs.
+    ///
+    /// ```
+    /// use folkmoot::config::Takes;
+    ///
+    /// assert_eq!(Takes::of("limits.connections"), Takes::Now);
+    /// assert_eq!(Takes::of("hubs.declared.chat.join"), Takes::Later);
+    /// assert_eq!(Takes::of("server.port"), Takes::Restart);
+    /// ```
+    pub fn of(key: &str) -> Takes {
+        let is_in =
+            |section: &str| key.strip_prefix(section).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+        if let Some(key) = key_of_hub(key) {
+            return match key {
+                // What a group may be called is fixed while there may be groups.
+                "masks" => Takes::Restart,
+                key if LATER_IN_HUB.contains(&key) => Takes::Later,
+                _ => Takes::Now,
+            };
+        }
+        if RESTART.iter().any(|section| is_in(section)) {
+            Takes::Restart
+        } else if LATER.contains(&key) {
+            Takes::Later
+        } else {
+            Takes::Now
+        }
+    }
+
     /// In a word, as the documentation has it.
     pub const fn word(self) -> &'static str {
         match self {
@@ -88,34 +117,6 @@ const LATER: [&str; 11] = [
 const LATER_IN_HUB: [&str; 7] =
     ["anonymous", "default_roles", "enforce_expiry", "join", "raw_clients", "slow_consumers", "user_groups"];
 
-/// When a change of this key counts, while the server runs.
-///
-/// ```
-/// use folkmoot::config::{Takes, takes};
-///
-/// assert_eq!(takes("limits.connections"), Takes::Now);
-/// assert_eq!(takes("hubs.declared.chat.join"), Takes::Later);
-/// assert_eq!(takes("server.port"), Takes::Restart);
-/// ```
-pub fn takes(key: &str) -> Takes {
-    let is_in = |section: &str| key.strip_prefix(section).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
-    if let Some(key) = key_of_hub(key) {
-        return match key {
-            // What a group may be called is fixed while there may be groups.
-            "masks" => Takes::Restart,
-            key if LATER_IN_HUB.contains(&key) => Takes::Later,
-            _ => Takes::Now,
-        };
-    }
-    if RESTART.iter().any(|section| is_in(section)) {
-        Takes::Restart
-    } else if LATER.contains(&key) {
-        Takes::Later
-    } else {
-        Takes::Now
-    }
-}
-
 /// The key among those of a hub. Names of hubs may contain dots, keys do not, but `announcements` has keys of its own.
 fn key_of_hub(key: &str) -> Option<&str> {
     if let Some(key) = key.strip_prefix("hubs.settings.") {
@@ -146,7 +147,7 @@ impl Config {
         let keys: std::collections::BTreeSet<String> = from.keys().chain(to.keys()).cloned().collect();
         let changes = keys.into_iter().map(|key| {
             let (from, to) = (from.remove(&key).unwrap_or_default(), to.remove(&key).unwrap_or_default());
-            Changed { takes: takes(&key), from, to, key }
+            Changed { takes: Takes::of(&key), from, to, key }
         });
         changes.filter(|change| change.from != change.to).collect()
     }
@@ -234,10 +235,10 @@ mod tests {
             let wanted = with_other(key).unwrap_or_else(|| panic!("no other value is known for {key}"));
             let changes = default.changes_to(&wanted);
             let keys: Vec<_> = changes.iter().map(|change| (change.key.as_str(), change.takes)).collect();
-            assert_eq!(keys, [(key.as_str(), takes(key))]);
+            assert_eq!(keys, [(key.as_str(), Takes::of(key))]);
             let mut config = wanted.clone();
             config.keep_until_restart(&default);
-            match takes(key) {
+            match Takes::of(key) {
                 Takes::Restart => assert_eq!(config, default, "{key} is not kept"),
                 Takes::Now | Takes::Later => assert_eq!(config, wanted, "{key} is lost"),
             }
@@ -281,7 +282,7 @@ mod tests {
             let row = rows.iter().find(|row| row.starts_with(&format!("| `{key}`")));
             let row = row.unwrap_or_else(|| panic!("docs/configuration.md has no row for {key}"));
             let word = row.trim_end_matches('|').trim().rsplit('|').next().unwrap().trim();
-            assert_eq!(word, takes(key).word(), "of {key}");
+            assert_eq!(word, Takes::of(key).word(), "of {key}");
         }
     }
 }

@@ -8,7 +8,7 @@ use serde_json::json;
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
-use super::{Services, access};
+use super::{Problem, Services, access};
 use crate::user::UserData;
 
 /// How long the store may take to answer.
@@ -48,18 +48,21 @@ pub(super) async fn health() -> HttpResponse {
 }
 
 /// `GET /ready`: 200 when connections are welcome, 503 when not. Operators also learn why.
-pub(super) async fn ready<U: UserData>(services: Arc<Services<U>>, request: HttpRequest) -> HttpResponse {
+pub(super) async fn ready<U: UserData>(
+    services: Arc<Services<U>>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
     let draining = services.is_draining();
     let store = services.readiness.of_store(&services).await;
     let ready = store.is_ok() && !draining;
     let mut response = if ready { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
     if access::check_read(&services, &request).await.is_err() {
-        return response.json(json!({ "ready": ready }));
+        return Ok(response.json(json!({ "ready": ready })));
     }
     let mut details = json!({ "ready": ready, "draining": draining, "store": store.is_ok() });
     if !ready {
         let going = draining.then(|| "The server is going away.".to_owned());
         details["reasons"] = going.into_iter().chain(store.err()).collect();
     }
-    response.json(details)
+    Ok(response.json(details))
 }

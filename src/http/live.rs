@@ -31,9 +31,9 @@ pub struct Live {
     pub tokens: Tokens,
 }
 
-/// Why nothing can be made of a configuration.
+/// Why a configuration that is valid cannot be used: what it names is not there, or is not what it should be.
 #[derive(Debug, thiserror::Error)]
-pub enum LiveError {
+pub enum SettingsError {
     /// The access keys cannot be used.
     #[error(transparent)]
     AccessKeys(#[from] AccessKeyError),
@@ -49,8 +49,8 @@ impl Live {
     /// What is made of a configuration for a server that listens at `main`, and at `internal` where it has two.
     ///
     /// # Errors
-    /// [`LiveError`].
-    pub fn new(config: Config, main: SocketAddr, internal: Option<SocketAddr>) -> Result<Self, LiveError> {
+    /// [`SettingsError`].
+    pub fn new(config: Config, main: SocketAddr, internal: Option<SocketAddr>) -> Result<Self, SettingsError> {
         let public_urls = config.server.public_urls.iter().map(|url| BaseUrl::parse(url.as_str()));
         let public_urls = public_urls.collect::<Result<Vec<_>, HostError>>()?;
         let origins_on =

@@ -23,7 +23,7 @@ pub mod services;
 pub mod upgrade;
 
 pub use entrance::Entrance;
-pub use live::{Live, LiveError};
+pub use live::{Live, SettingsError};
 pub use problem::Problem;
 pub use routes::Routes;
 pub use seats::{Seat, Seats, Share, Shares};

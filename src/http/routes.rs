@@ -1,12 +1,12 @@
 //! The routes beside the WebSocket, for the server's own `App` or a caller's.
 
-use std::future::{Future, Ready, ready};
+use std::future::{Future, ready};
 use std::sync::{Arc, OnceLock};
 
 use actix_web::guard::{self, Guard};
 use actix_web::http::Method;
-use actix_web::web::{self, ServiceConfig};
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::web::{self, Payload, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse, Resource, Route};
 use futures_util::future::Either;
 
 use super::{Entrance, Problem, Services, api, health, login, metrics, pages};
@@ -15,10 +15,13 @@ use crate::user::UserData;
 /// Where WebSockets are. Handshakes do not come by these routes on the server's own listener.
 pub(super) const WEB_SOCKET_PATHS: [&str; 4] = ["/ws", "/client", "/client/", "/client/hubs/{hub}"];
 
+type Answered = Result<HttpResponse, Problem>;
+
 /// What is on the internal listener alone where `server.internal.exclusive` says so.
 const FOR_OPERATORS: [&str; 3] = ["/metrics", "/admin", "/api"];
 
-/// The routes `/health`, `/ready`, `/metrics`, `/auth/token`, `/negotiate` and `/api`; cheap to clone, to be configured into any `App`.
+/// The routes `/health`, `/ready`, `/metrics`, `/auth/token`, `/negotiate` and `/api`; cheap to clone, to be configured
+/// into any `App`.
 ///
 /// They answer 503 until the server that gave them out has started.
 pub struct Routes<U: UserData> {
@@ -57,42 +60,22 @@ impl<U: UserData> Routes<U> {
                 config.service(web::scope(path));
             }
         }
-        let routes = self.clone();
-        let ready = move |request: HttpRequest| {
-            routes.with(move |services| async move { Ok(health::ready(services, request).await) })
-        };
-        let routes = self.clone();
-        let metrics = move |request: HttpRequest| routes.with(move |services| metrics::metrics(services, request));
-        let routes = self.clone();
-        let token = move |request: HttpRequest, body: web::Payload| {
-            routes.with(move |services| login::token(services, request, body))
-        };
-        let routes = self.clone();
-        let preflight = move |methods: &'static str| {
-            let routes = routes.clone();
-            move |request: HttpRequest| routes.with(move |services| login::preflight(services, request, methods))
-        };
-        let routes = self.clone();
-        let api = move |request: HttpRequest, body: web::Payload| {
-            routes.with(move |services| api::answer(services, request, body))
-        };
         config
             .service(web::resource("/health").route(web::route().guard(get_or_head()).to(health::health)))
-            .service(web::resource("/ready").route(web::route().guard(get_or_head()).to(ready)))
-            .service(web::resource("/metrics").route(web::route().guard(get_or_head()).to(metrics)))
+            .service(self.page("/ready", |services, request, _| health::ready(services, request)))
+            .service(self.page("/metrics", |services, request, _| metrics::metrics(services, request)))
             .service(
                 web::resource("/auth/token")
-                    .route(web::post().to(token.clone()))
-                    .route(web::method(Method::OPTIONS).to(preflight("POST"))),
+                    .route(self.answer(login::token).method(Method::POST))
+                    .route(self.preflight("POST").method(Method::OPTIONS)),
             )
             // What the samples of the SDKs ask.
             .service(
                 web::resource("/negotiate")
-                    .route(web::get().to(token.clone()))
-                    .route(web::post().to(token))
-                    .route(web::method(Method::OPTIONS).to(preflight("GET, POST"))),
+                    .route(self.answer(login::token).guard(guard::Any(guard::Get()).or(guard::Post())))
+                    .route(self.preflight("GET, POST").method(Method::OPTIONS)),
             )
-            .service(web::resource(api::PATTERN).to(api));
+            .service(web::resource(api::PATTERN).route(self.answer(api::answer)));
         for path in WEB_SOCKET_PATHS {
             config.service(web::resource(path).to(not_a_handshake));
         }
@@ -103,31 +86,41 @@ impl<U: UserData> Routes<U> {
     /// them, so add them where [`configure`](Routes::configure) adds the rest.
     pub fn configure_pages(&self, config: &mut ServiceConfig) {
         let entrance = self.entrance;
-        let routes = self.clone();
-        let chat = move |request: HttpRequest| routes.with(move |services| pages::chat(services, request, entrance));
-        let routes = self.clone();
-        let admin = move |request: HttpRequest| routes.with(move |services| pages::admin(services, request, entrance));
-        let routes = self.clone();
-        let asset = move |request: HttpRequest| routes.with(move |services| pages::asset(services, request, entrance));
-        let routes = self.clone();
-        let demo = move |request: HttpRequest| routes.with(move |services| pages::demo(services, request, entrance));
         config
-            .service(web::resource("/").route(web::route().guard(get_or_head()).to(chat)))
-            .service(web::resource("/admin").route(web::route().guard(get_or_head()).to(admin)))
+            .service(self.page("/", move |services, request, _| pages::chat(services, request, entrance)))
+            .service(self.page("/admin", move |services, request, _| pages::admin(services, request, entrance)))
             // The links of the page begin beside it. Relative, because a proxy may serve this below a path of its own.
             .service(web::redirect("/admin/", "../admin"))
-            .service(web::resource("/demo.json").route(web::route().guard(get_or_head()).to(demo)))
-            .service(web::resource("/assets/{folder}/{name:.*}").route(web::route().guard(get_or_head()).to(asset)));
+            .service(self.page("/demo.json", move |services, request, _| pages::demo(services, request, entrance)))
+            .service(self.page("/assets/{folder}/{name:.*}", move |services, request, _| {
+                pages::asset(services, request, entrance)
+            }));
     }
 
-    fn with<F: Future<Output = Result<HttpResponse, Problem>>>(
+    /// What is there to be looked at, and to be asked about.
+    fn page<F: Future<Output = Answered> + 'static>(
         &self,
-        answer: impl FnOnce(Arc<Services<U>>) -> F,
-    ) -> Either<F, Ready<Result<HttpResponse, Problem>>> {
-        match self.services() {
-            Some(services) => Either::Left(answer(services)),
+        path: &str,
+        answer: impl Fn(Arc<Services<U>>, HttpRequest, Payload) -> F + Clone + 'static,
+    ) -> Resource {
+        web::resource(path).route(self.answer(answer).guard(get_or_head()))
+    }
+
+    /// What a browser asks before it sends a request with a token.
+    fn preflight(&self, methods: &'static str) -> Route {
+        self.answer(move |services, request, _| login::preflight(services, request, methods))
+    }
+
+    /// A route that answers when the server has started.
+    fn answer<F: Future<Output = Answered> + 'static>(
+        &self,
+        answer: impl Fn(Arc<Services<U>>, HttpRequest, Payload) -> F + Clone + 'static,
+    ) -> Route {
+        let routes = self.clone();
+        web::route().to(move |request: HttpRequest, body: Payload| match routes.services() {
+            Some(services) => Either::Left(answer(services, request, body)),
             None => Either::Right(ready(Err(Problem::unavailable("The server has not started yet.")))),
-        }
+        })
     }
 }
 
@@ -136,7 +129,7 @@ fn get_or_head() -> impl Guard {
 }
 
 /// Somebody looks at the address of a WebSocket with a browser, say.
-async fn not_a_handshake() -> Result<HttpResponse, Problem> {
+async fn not_a_handshake() -> Answered {
     Err(Problem::bad_request("Here is a WebSocket; the request has no 'Upgrade: websocket'."))
 }
 

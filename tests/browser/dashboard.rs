@@ -509,6 +509,9 @@ fn no_view_is_wider_than_a_phone() {
     view(&browser, "#/connections?hub=chat", "Connections");
     browser.wait_eq("everybody", CROWD, rows);
     assert_eq!(browser.overflow(), 0);
+    let cut = "return [...document.querySelectorAll('header *, td *')].filter((e) => \
+        e.getBoundingClientRect().right > innerWidth).length";
+    assert_eq!(browser.js(cut, Vec::new()), 0, "what is cut off at the right");
     browser.screenshot("dashboard-phone.png");
     browser.expect_clean_console();
 }

@@ -67,9 +67,15 @@ impl Workplace {
         self.run_with_input(arguments, "")
     }
 
-    /// Runs a command to its end with something on its standard input.
+    /// Runs a command to its end, which has to come, with something on its standard input.
     pub fn run_with_input(&self, arguments: &[&str], input: &str) -> Output {
-        self.begin(arguments, input).wait_with_output().unwrap()
+        self.to_its_end(arguments, input).output().unwrap()
+    }
+
+    fn to_its_end(&self, arguments: &[&str], input: &str) -> assert_cmd::Command {
+        let mut command = assert_cmd::Command::from_std(self.command(arguments));
+        command.timeout(PATIENCE * 2).write_stdin(input);
+        command
     }
 
     /// Starts a command with something on its standard input.
@@ -84,9 +90,8 @@ impl Workplace {
 
     /// Runs a command that must succeed and returns what it printed.
     pub fn ok(&self, arguments: &[&str], input: &str) -> String {
-        let output = self.run_with_input(arguments, input);
-        assert!(output.status.success(), "{arguments:?} failed: {}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).unwrap()
+        let done = self.to_its_end(arguments, input).assert().success();
+        String::from_utf8(done.get_output().stdout.clone()).unwrap()
     }
 
     /// Adds a user of the store.

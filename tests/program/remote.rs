@@ -272,6 +272,31 @@ fn what_is_no_folkmoot_is_not_believed() {
 }
 
 #[test]
+fn a_listing_ends_with_its_first_empty_page() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let workplace = workplace().env("FOLKMOOT__AUTH__ACCESS_KEYS", &"k".repeat(40));
+    let asked = thread::spawn(move || {
+        let mut asked = 0;
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            let mut head = [0; 4096];
+            let length = stream.read(&mut head).unwrap();
+            if head[..length].starts_with(b"enough") {
+                break;
+            }
+            asked += 1;
+            let page = json!({ "value": [], "continuationToken": (asked < 50).then(|| asked.to_string()) }).to_string();
+            let head = format!("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {}\r\n\r\n", page.len());
+            stream.write_all((head + &page).as_bytes()).unwrap();
+        }
+        asked
+    });
+    assert_eq!(workplace.ok(&["groups", "--url", &url], ""), "");
+    std::net::TcpStream::connect(url.trim_start_matches("http://")).unwrap().write_all(b"enough").unwrap();
+    assert_eq!(asked.join().unwrap(), 1);
+}
+
+#[test]
 fn a_server_that_does_not_answer_is_not_waited_for_for_ever() {
     let workplace = workplace().env("FOLKMOOT__AUTH__ACCESS_KEYS", &"k".repeat(40));
     // Connections are taken by the kernel, and nobody reads them.

@@ -7,8 +7,8 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use zeroize::Zeroizing;
 
-use super::client::Credential;
 use super::target::Target;
+use crate::bench::Credential;
 
 /// Longest password file: a password has at most 1 KiB.
 const MAX_FILE_BYTES: u64 = 64 * 1024;

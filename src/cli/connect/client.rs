@@ -17,9 +17,10 @@ use futures_util::{FutureExt, SinkExt, StreamExt};
 use rustls::ClientConfig;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, Interval, interval, timeout};
-use zeroize::Zeroizing;
 
 use super::target::Target;
+use crate::bench::Credential;
+use crate::cli::text::printable;
 use crate::cli::tls::client_config;
 use crate::error::{Disconnect, DisconnectKind};
 use crate::protocol::Subprotocol;
@@ -36,16 +37,6 @@ const PING_INTERVAL: Duration = Duration::from_secs(20);
 const SILENCE: Duration = Duration::from_secs(65);
 /// How long the answer to our close frame may take.
 const GOODBYE: Duration = Duration::from_secs(3);
-
-/// Who we are.
-pub enum Credential {
-    /// Nobody, or the address says it.
-    None,
-    /// A login and its password.
-    Basic { login: String, password: Zeroizing<String> },
-    /// A token.
-    Token(Zeroizing<String>),
-}
 
 /// Why there is no connection.
 #[derive(Debug)]
@@ -334,18 +325,29 @@ fn closed(reason: Option<CloseReason>) -> Heard {
     let after = Duration::from_millis(milliseconds.unwrap_or(0).min(60_000).into());
     // How long to wait is said in words of our own.
     let told = description.split_once("; retry_after_ms=").map_or(description.as_str(), |(told, _)| told);
-    let told = if told.is_empty() { String::new() } else { format!(": {told}") };
+    // One line of it, as it may be the last that is shown, behind everything that makes texts of others harmless.
+    let told = if told.is_empty() { String::new() } else { format!(": {}", printable(told)) };
     Heard::End { why: format!("the server closed the connection ({code}{told})"), come_back, after }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::text::is_unprintable;
 
     fn come_back(code: u16, reason: &str) -> (bool, Duration) {
         let reason = CloseReason { code: code.into(), description: Some(reason.to_owned()) };
         match closed(Some(reason)) {
             Heard::End { come_back, after, .. } => (come_back, after),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_reason_of_a_server_is_one_line_that_steers_no_terminal() {
+        let description = Some("bye\u{1b}[2J\r\n\u{202e}$ ".to_owned());
+        match closed(Some(CloseReason { code: CloseCode::Policy, description })) {
+            Heard::End { why, .. } => assert!(!why.contains(is_unprintable) && why.contains("bye"), "{why:?}"),
             other => panic!("{other:?}"),
         }
     }

@@ -209,7 +209,7 @@ impl Session {
     fn on_deadline(&self) -> Result<(), Failure> {
         let conversation = &self.conversation;
         if !conversation.was_greeted() {
-            return Err(failure(format!("{} does not answer in time", self.dialer.target())));
+            return Err(unavailable(format!("{} does not answer in time", self.dialer.target())));
         }
         if let Some(count) = self.rules.count {
             return Err(failure(format!("{} of {count} messages came in time", conversation.messages())));
@@ -279,9 +279,7 @@ impl Session {
                 self.tell(format!("{error}. Trying again in {:.1} s.", wait.as_secs_f32()));
                 Ok(())
             }
-            OpenErrorKind::Passing | OpenErrorKind::Lasting => {
-                Err(Failure { status: EXIT_UNAVAILABLE, message: error.sentence })
-            }
+            OpenErrorKind::Passing | OpenErrorKind::Lasting => Err(unavailable(error.sentence)),
         }
     }
 
@@ -312,6 +310,10 @@ impl Session {
 
 fn failure(message: String) -> Failure {
     Failure { status: EXIT_FAILURE, message }
+}
+
+fn unavailable(message: String) -> Failure {
+    Failure { status: EXIT_UNAVAILABLE, message }
 }
 
 /// That time, or never.

@@ -6,7 +6,7 @@ use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode
 use url::Url;
 use zeroize::Zeroizing;
 
-use crate::cli::place::reachable;
+use crate::cli::place;
 use crate::config::Config;
 
 /// The address of a WebSocket, and the login that stood in it.
@@ -45,12 +45,7 @@ impl Target {
 
     /// The server that runs with this configuration on this machine.
     pub fn of(config: &Config, hub: Option<&str>) -> anyhow::Result<Self> {
-        let address = reachable(config.server.address());
-        if address.port() == 0 {
-            bail!("server.port is 0, which is any free port: name the server by its URL");
-        }
-        let scheme = if config.server.tls.cert.is_some() { "wss" } else { "ws" };
-        Target::parse(&format!("{scheme}://{address}"), hub)
+        Target::parse(&format!("{}/ws", place::client_url(config)?), hub)
     }
 
     /// Whether it is `wss`.
@@ -135,5 +130,10 @@ mod tests {
         assert_eq!(Target::of(&config, None).unwrap().url(), "ws://127.0.0.1:9000/ws");
         config.server.tls.cert = Some("cert.pem".into());
         assert_eq!(Target::of(&config, Some("chat")).unwrap().url(), "wss://127.0.0.1:9000/client/hubs/chat");
+        config.server.public_urls = vec!["https://chat.example.com/x".parse().unwrap()];
+        assert_eq!(Target::of(&config, None).unwrap().url(), "wss://chat.example.com/x/ws");
+        config.server.port = 0;
+        config.server.public_urls.clear();
+        assert!(Target::of(&config, None).is_err());
     }
 }

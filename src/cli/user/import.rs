@@ -6,31 +6,32 @@
 
 mod cutter;
 mod entry;
+mod progress;
 mod rows;
+mod source;
+mod writing;
 
 use std::collections::HashMap;
 use std::fmt;
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, IsTerminal, Read, Write};
+use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 use serde_json::json;
-use zeroize::Zeroizing;
 
 use self::entry::{Entry, Secret};
-use self::rows::{Row, Rows};
+use self::progress::Progress;
+use self::rows::Row;
+use self::source::Source;
+use self::writing::hashed;
 use crate::config::Config;
 use crate::ids::UserId;
-use crate::users::{self, PasswordHash, StoreError, UserRecord, UserStore, hash_password};
+use crate::users::{self, StoreError, UserRecord, UserStore};
 
 /// Most users of one file: their logins are kept in memory.
 const MAX_ROWS: usize = 1_000_000;
-/// Most bytes of what cannot be read twice.
-const MAX_UNSEEKABLE_BYTES: u64 = 64 * 1024 * 1024;
 /// Most mistakes that are told; the rest is counted.
 const MAX_TOLD: usize = 100;
 /// Passwords hashed before their users are written: enough to keep all cores busy.
@@ -123,45 +124,6 @@ impl fmt::Display for Mistakes {
 
 impl std::error::Error for Mistakes {}
 
-/// Where the users come from, readable more than once.
-enum Source {
-    File(PathBuf),
-    Memory(Zeroizing<Vec<u8>>),
-}
-
-impl Source {
-    fn open(args: &ImportArgs) -> anyhow::Result<Self> {
-        if args.file.as_os_str() == "-" {
-            return Source::into_memory(io::stdin().lock()).context("the standard input");
-        }
-        let file = File::open(&args.file).with_context(|| format!("{} cannot be read", args.file.display()))?;
-        let kind = file.metadata().with_context(|| format!("{} cannot be read", args.file.display()))?;
-        if kind.is_file() {
-            return Ok(Source::File(args.file.clone()));
-        }
-        Source::into_memory(file).with_context(|| format!("{} cannot be read", args.file.display()))
-    }
-
-    fn into_memory(input: impl Read) -> anyhow::Result<Self> {
-        let mut bytes = Zeroizing::new(Vec::new());
-        input.take(MAX_UNSEEKABLE_BYTES + 1).read_to_end(&mut bytes)?;
-        if bytes.len() as u64 > MAX_UNSEEKABLE_BYTES {
-            bail!("more than {} MiB; write it to a file first", MAX_UNSEEKABLE_BYTES >> 20);
-        }
-        Ok(Source::Memory(bytes))
-    }
-
-    fn rows(&self, format: Format) -> anyhow::Result<Rows<'_>> {
-        let input: Box<dyn BufRead + '_> = match self {
-            Source::File(path) => Box::new(BufReader::new(
-                File::open(path).with_context(|| format!("{} cannot be read", path.display()))?,
-            )),
-            Source::Memory(bytes) => Box::new(&bytes[..]),
-        };
-        Ok(Rows::new(input, format))
-    }
-}
-
 /// What was done, or would be.
 #[derive(Debug, Default)]
 struct Summary {
@@ -179,7 +141,7 @@ impl Summary {
 pub(super) async fn run(args: &ImportArgs, config: &Config, out: &mut dyn Write) -> anyhow::Result<()> {
     let format = args.format.or_else(|| format_of(&args.file));
     let format = format.context("the name of the file does not tell what it is; add --format csv or --format json")?;
-    let source = Source::open(args)?;
+    let source = Source::open(&args.file)?;
     let database = config.database();
     let import = Import { args, format, source: &source, max_bytes: config.users.max_record_bytes };
     let store = match users::open_existing(database.expose()).await {
@@ -344,96 +306,4 @@ fn after(summary: &Summary) -> String {
 
 fn is_unchanged(before: &UserRecord, entry: &Entry) -> bool {
     *before == entry.record && entry.secret.is_none()
-}
-
-/// A step whose password has been hashed.
-struct Hashed {
-    before: Option<UserRecord>,
-    record: UserRecord,
-    hash: Option<PasswordHash>,
-}
-
-/// Hashes the passwords of a batch on all cores.
-async fn hashed(batch: Vec<Step>) -> anyhow::Result<Vec<Hashed>> {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let turns = Arc::new(tokio::sync::Semaphore::new(cores));
-    let mut waiting = Vec::with_capacity(batch.len());
-    for step in batch {
-        let (before, record, secret) = match step {
-            Step::Add(entry, secret) => (None, entry.record, Some(secret)),
-            Step::Change { before, entry } => (Some(before), entry.record, entry.secret),
-        };
-        let turn = turns.clone().acquire_owned().await?;
-        waiting.push(tokio::task::spawn_blocking(move || {
-            let _turn = turn;
-            let hash = match secret {
-                None => None,
-                Some(Secret::Hash(hash)) => Some(hash),
-                Some(Secret::Password(password)) => Some(hash_password(&password)?),
-            };
-            anyhow::Ok(Hashed { before, record, hash })
-        }));
-    }
-    let mut done = Vec::with_capacity(waiting.len());
-    for task in waiting {
-        done.push(task.await.context("hashing a password")??);
-    }
-    Ok(done)
-}
-
-impl Hashed {
-    async fn write(self, store: &dyn UserStore, summary: &mut Summary) -> anyhow::Result<()> {
-        let Hashed { before, record, hash } = self;
-        let Some(before) = before else {
-            let hash = hash.context("a new user without a password")?;
-            store.insert(&record, &hash).await?;
-            summary.added += 1;
-            return Ok(());
-        };
-        if before == record && hash.is_none() {
-            summary.unchanged += 1;
-            return Ok(());
-        }
-        if (UserRecord { disabled: before.disabled, ..record.clone() }) != before {
-            store.update(&record).await?;
-        }
-        if let Some(hash) = hash {
-            store.set_password(&record.login, &hash).await?;
-        }
-        if before.disabled != record.disabled {
-            store.set_disabled(&record.login, record.disabled).await?;
-        }
-        summary.changed += 1;
-        Ok(())
-    }
-}
-
-/// Tells a person who waits how far it is.
-struct Progress {
-    verb: &'static str,
-    all: Option<usize>,
-    terminal: bool,
-    told: Instant,
-}
-
-impl Progress {
-    fn new(verb: &'static str, all: Option<usize>) -> Self {
-        Progress { verb, all, terminal: io::stderr().is_terminal(), told: Instant::now() }
-    }
-
-    fn tell(&mut self, count: usize) {
-        if self.terminal && self.told.elapsed() >= Duration::from_millis(100) {
-            self.told = Instant::now();
-            match self.all {
-                Some(all) => eprint!("\r\x1b[K{} {count} of {all} users", self.verb),
-                None => eprint!("\r\x1b[K{} {count} users", self.verb),
-            }
-        }
-    }
-
-    fn end(&self) {
-        if self.terminal {
-            eprint!("\r\x1b[K");
-        }
-    }
 }

@@ -122,7 +122,8 @@ impl<U> Membership<U> {
         most: usize,
         known: &mut Hearing,
     ) -> Option<GroupName> {
-        let (mut looked_at, mut last) = (0, None);
+        let mut looked_at = 0;
+        let mut last: Option<&GroupName> = None;
         for (name, key) in self.index.with_prefix(target.literal_prefix(), after) {
             if looked_at >= most {
                 return last.cloned();
