@@ -22,10 +22,10 @@ use serde_json::{Map, Value};
 
 use self::error::RemoteError;
 pub(super) use self::path::ApiPath;
-use super::{Failure, place, tls};
+use super::{Failure, place, text, tls};
 use crate::auth::host::BaseUrl;
 use crate::auth::token::Tokens;
-use crate::config::{Config, parse_duration};
+use crate::config::Config;
 use crate::ids::HubName;
 
 /// Largest answer that is read: a page of users with as much data as the store takes.
@@ -56,15 +56,8 @@ pub(super) struct RemoteArgs {
     #[arg(long, value_name = "FILE", help_heading = "Server")]
     ca: Option<PathBuf>,
     /// How long to wait for an answer
-    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = wait, help_heading = "Server")]
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = text::some_time, help_heading = "Server")]
     timeout: Duration,
-}
-
-fn wait(text: &str) -> Result<Duration, String> {
-    match parse_duration(text) {
-        Some(time) if time > Duration::ZERO => Ok(time),
-        _ => Err("a duration such as 500ms, 10s or 1m is wanted".to_owned()),
-    }
 }
 
 /// A server that can be asked.

@@ -5,6 +5,8 @@ use std::borrow::Cow;
 use std::fmt::Write;
 use std::time::Duration;
 
+use crate::config::parse_duration;
+
 /// Whether a terminal would do something else with it than show it: control characters, line separators, and the marks
 /// that change the direction of the text around them or cannot be seen at all. All of them are in the first plane.
 pub(super) fn is_unprintable(c: char) -> bool {
@@ -60,6 +62,14 @@ pub(super) fn span(span: Duration) -> String {
         120..7_200 => format!("{}m", seconds / 60),
         7_200..172_800 => format!("{}h", seconds / 3_600),
         _ => format!("{}d", seconds / 86_400),
+    }
+}
+
+/// A time given as an argument, which is longer than none.
+pub(super) fn some_time(text: &str) -> Result<Duration, String> {
+    match parse_duration(text) {
+        Some(time) if time > Duration::ZERO => Ok(time),
+        _ => Err("a duration such as 500ms, 10s or 1m is wanted".to_owned()),
     }
 }
 

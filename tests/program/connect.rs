@@ -274,8 +274,8 @@ fn a_timeout_before_the_messages_is_status_1_and_a_mere_timeout_is_none() {
     let office = Workplace::demo();
     let server = office.serve(&[]);
     let (counting, listening) = (
-        Talk::connect(&server, 2, &["--count", "1", "--timeout", "10"]),
-        Talk::connect(&server, 2, &["--listen", "--timeout", "10"]),
+        Talk::connect(&server, 2, &["--count", "1", "--timeout", "10s"]),
+        Talk::connect(&server, 2, &["--listen", "--timeout", "10s"]),
     );
     let (status, _, err) = counting.wait();
     assert!(status.code() == Some(1) && err.contains("0 of 1 messages came in time"), "{err}");

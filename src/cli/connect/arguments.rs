@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 
 use super::target::Target;
 use crate::bench::Credential;
+use crate::cli::text::some_time;
 
 /// Longest password file: a password has at most 1 KiB.
 const MAX_FILE_BYTES: u64 = 64 * 1024;
@@ -101,7 +102,7 @@ pub struct ConnectArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub count: Option<u64>,
     /// End after this time
-    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    #[arg(long, value_name = "TIME", value_parser = some_time)]
     pub timeout: Option<Duration>,
     /// Do not connect again when the connection is lost
     #[arg(long)]
@@ -118,13 +119,6 @@ pub struct ConnectArgs {
     /// When to use colours
     #[arg(long, value_name = "WHEN", value_enum, default_value = "auto")]
     pub color: Color,
-}
-
-fn seconds(text: &str) -> Result<Duration, String> {
-    match text.parse::<f64>() {
-        Ok(seconds) if (0.0..=1e9).contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
-        _ => Err("a number of seconds is wanted".to_owned()),
-    }
 }
 
 impl ConnectArgs {
@@ -220,7 +214,7 @@ mod tests {
             &["--password-file", "f"],
             &["--count", "0"],
             &["--timeout", "soon"],
-            &["--timeout", "-1"],
+            &["--timeout", "0s"],
             &["--color", "red"],
         ] {
             assert_eq!(parse(line).err().map(|error| error.exit_code()), Some(2), "{line:?}");
