@@ -1,7 +1,7 @@
 //! The HTTP API under `/api`: what operators and back ends ask and do, on the paths of the Web PubSub REST API.
 //!
 //! One function reads a request, one table tells which methods a path has, and a file for each kind of question does the
-//! rest. Who may ask is decided in [`access`](super::access), before anything else is read.
+//! rest. Who may ask is decided in [`access`], before anything else is read.
 
 mod body;
 mod closing;
