@@ -87,7 +87,8 @@ fn reload(running: &Running, loaded: Result<Loaded, Failure>) -> Outcome {
 fn reload_certificate(running: &Running) -> Outcome {
     match running.reload_certificate() {
         Ok(true) => log::info!("the certificate has been exchanged"),
-        Ok(false) => log::info!("the certificate is the same as before"),
+        Ok(false) if running.is_under_tls() => log::info!("the certificate is the same as before"),
+        Ok(false) => {}
         Err(error) => {
             log::error!(error:%; "the new certificate cannot be used; the old one goes on");
             return Outcome::Refused;
