@@ -140,6 +140,7 @@ mod clock;
 pub mod config;
 mod error;
 mod event;
+pub mod filter;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -161,6 +162,7 @@ pub mod users;
 #[cfg(feature = "mount")]
 pub use app::Mount;
 pub use app::{CertificateError, ReloadError, Running, Server, StartError};
+pub use auth::pattern;
 pub use auth::permissions::{HubRole, Permissions, Role, RoleError};
 pub use error::{Disconnect, DisconnectKind, ErrorCode, LeaveReason};
 pub use event::{Authority, Connection, Disconnected, Event, Joined, Left};

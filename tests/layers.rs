@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 /// The layers from the ground up. Within one, too, a module knows only those to its left.
 const LAYERS: [(&str, &[&str]); 13] = [
-    ("words", &["clock", "error", "mask", "ids", "event", "template", "user", "metrics"]),
+    ("words", &["clock", "error", "mask", "ids", "event", "filter", "template", "user", "metrics"]),
     ("protocol", &["protocol"]),
     ("seams", &["transport", "auth", "outbound", "users"]),
     ("configuration", &["config"]),

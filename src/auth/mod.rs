@@ -10,6 +10,7 @@ pub mod audience;
 pub mod basic;
 pub mod host;
 pub mod origin;
+pub mod pattern;
 pub mod peer;
 pub mod permissions;
 pub mod throttle;

@@ -200,7 +200,11 @@ mod tests {
     #[test]
     fn a_star_stops_at_a_dot_and_two_do_not() {
         for (text, yes, no) in [
-            ("sales.*", &["sales.", "sales.europe", "sales./"][..], &["sales", "sales.europe.west", "Sales.europe"][..]),
+            (
+                "sales.*",
+                &["sales.", "sales.europe", "sales./"][..],
+                &["sales", "sales.europe.west", "Sales.europe"][..],
+            ),
             ("sales.**", &["sales.", "sales.europe.west"], &["sales", "asales.x"]),
             ("*", &["", "a", "sales/eu/west"], &["a.b"]),
             ("**", &["", "a.b.c"], &[]),

@@ -74,7 +74,10 @@ fn compared(left: Type, test: &Test, at: usize) -> Result<Type, FilterError> {
             let right = type_of(right)?;
             if matches!(comparison, Comparison::Equal | Comparison::NotEqual) {
                 if left == Type::Groups || right == Type::Groups {
-                    return Err(wrong("groups can only be asked for what is in them and for their length".to_owned(), at));
+                    return Err(wrong(
+                        "groups can only be asked for what is in them and for their length".to_owned(),
+                        at,
+                    ));
                 }
                 if left != right && left != Type::Null && right != Type::Null {
                     let (left, right) = (left.described(), right.described());

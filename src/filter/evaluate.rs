@@ -91,7 +91,9 @@ fn call<'a>(function: Function, arguments: &'a [Expression], facts: &Facts<'a>) 
             Value::Number(before.unwrap_or(-1))
         }
         (Function::IndexOf, _) => Value::Number(-1),
-        (Function::Concat, (Value::Text(text), Some(Value::Text(more)), _)) => Value::Text(text + Cow::from(more.into_owned())),
+        (Function::Concat, (Value::Text(text), Some(Value::Text(more)), _)) => {
+            Value::Text(text + Cow::from(more.into_owned()))
+        }
         (Function::Contains, (Value::Text(text), Some(Value::Text(part)), _)) => {
             Value::Boolean(text.contains(part.as_ref()))
         }

@@ -41,9 +41,7 @@ impl Reader<'_> {
             ',' => self.single(Token::Comma),
             '\'' => self.text(at)?,
             '+' | '-' | '0'..='9' => self.number(at)?,
-            'a'..='z' | 'A'..='Z' | '_' => {
-                Token::Word(self.take_while(|c| c.is_ascii_alphanumeric() || c == '_'))
-            }
+            'a'..='z' | 'A'..='Z' | '_' => Token::Word(self.take_while(|c| c.is_ascii_alphanumeric() || c == '_')),
             other => return Err(syntax(format!("{other:?} means nothing here"), at)),
         };
         Ok(Some((token, at)))

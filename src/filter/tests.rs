@@ -172,7 +172,8 @@ fn depth_and_length_are_bounded_and_a_long_chain_is_not_deep() {
 #[test]
 fn functions_in_functions_are_looked_at_once() {
     let depth = MAX_FILTER_DEPTH / 2 - 1;
-    let nested = format!("{}0{} eq ''", "substring('a', length(".repeat(depth), "))".repeat(depth)).replace("(0)", "('')");
+    let nested =
+        format!("{}0{} eq ''", "substring('a', length(".repeat(depth), "))".repeat(depth)).replace("(0)", "('')");
     assert!(!is_true(&nested, &facts()), "{nested}");
 }
 

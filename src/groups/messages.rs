@@ -21,6 +21,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix::{Addr, Message, Recipient};
 use bytes::Bytes;
@@ -32,6 +33,7 @@ use crate::auth::permissions::Permissions;
 use crate::error::{Disconnect as Reason, ErrorCode};
 use crate::event::{Connection, Event};
 use crate::ids::{ConnectionId, GroupName, Target, UserId};
+use crate::outbound::Moment;
 use crate::protocol::Data;
 
 /// Why the registry did not do what it was asked.
@@ -65,11 +67,22 @@ pub struct Content {
     pub data: Data,
     /// Metadata: a JSON object of texts, already checked.
     pub metadata: Option<Bytes>,
+    /// When it need not be delivered any more, where its sender has said so.
+    pub(crate) expires: Option<Moment>,
+}
+
+impl Content {
+    /// The same, which after `life` need not be delivered any more to who was away meanwhile.
+    #[must_use]
+    pub fn lasting(mut self, life: Duration) -> Self {
+        self.expires = Some(Moment::now().after(life));
+        self
+    }
 }
 
 impl From<Data> for Content {
     fn from(data: Data) -> Self {
-        Content { data, metadata: None }
+        Content { data, metadata: None, expires: None }
     }
 }
 

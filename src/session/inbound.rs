@@ -5,6 +5,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix::{ActorFutureExt, AsyncContext, Context, WrapFuture};
 use bytes::Bytes;
@@ -67,14 +68,17 @@ impl<U: UserData> Session<U> {
         match frame {
             ClientFrame::JoinGroup { target, ack_id } => self.ask(ack_id, Command::Join(target)),
             ClientFrame::LeaveGroup { target, ack_id } => self.ask(ack_id, Command::Leave(target)),
-            // No message waits here for longer than its time to live: it is delivered or its receiver is closed.
-            ClientFrame::SendToGroup { target, data, metadata, no_echo, must_exist, ttl_seconds: _, ack_id } => {
-                let content = Content { data, metadata };
+            ClientFrame::SendToGroup { target, data, metadata, no_echo, must_exist, ttl_seconds, ack_id } => {
+                let content = Content { metadata, ..Content::from(data) };
+                let content = match ttl_seconds {
+                    Some(seconds) => content.lasting(Duration::from_secs(seconds.into())),
+                    None => content,
+                };
                 let draft = Draft { target: Some(target), content, no_echo, must_exist };
                 self.propose(Proposal::Publish(draft), ack_id, ctx);
             }
             ClientFrame::Event { name, data, metadata, ack_id } => {
-                let content = Content { data, metadata };
+                let content = Content { metadata, ..Content::from(data) };
                 self.propose(Proposal::Event { name: name.as_str().to_owned(), content }, ack_id, ctx);
             }
             ClientFrame::Ping => self.reply(encoder::text(json::pong)),
