@@ -319,7 +319,7 @@ impl Tokens {
     }
 
     /// Checks form, algorithm and signature, and nothing else.
-    fn verify(&self, token: &str) -> Result<Map<String, Value>, TokenError> {
+    pub(super) fn verify(&self, token: &str) -> Result<Map<String, Value>, TokenError> {
         if token.len() > MAX_TOKEN_BYTES {
             return Err(TokenError::TooLong);
         }
@@ -341,7 +341,7 @@ impl Tokens {
     }
 
     /// Checks `exp` and `nbf`, takes them and `iat` out, and tells when the token ends.
-    fn take_validity(&self, claims: &mut Map<String, Value>, now: SystemTime) -> Result<SystemTime, TokenError> {
+    pub(super) fn take_validity(&self, claims: &mut Map<String, Value>, now: SystemTime) -> Result<SystemTime, TokenError> {
         let now = seconds(now);
         let leeway = self.leeway.as_secs();
         let expires = claims.remove("exp").as_ref().and_then(numeric_date).ok_or(TokenError::NoExpiry)?;
@@ -433,7 +433,7 @@ fn take_strings(claims: &mut Map<String, Value>, name: &'static str) -> Result<V
 }
 
 /// `aud`. One of the wrong type is an audience that is not ours.
-fn take_audiences(claims: &mut Map<String, Value>) -> Result<Vec<String>, TokenError> {
+pub(super) fn take_audiences(claims: &mut Map<String, Value>) -> Result<Vec<String>, TokenError> {
     take_strings(claims, "aud").map_err(|_| TokenError::Audience)
 }
 

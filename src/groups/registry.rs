@@ -4,6 +4,7 @@
 //! touches a socket and never talks to a database; it lives on an arbiter of its own, never on a worker.
 
 mod handlers;
+mod recovery;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -269,6 +270,15 @@ impl<U: UserData> GroupRegistry<U> {
                 self.deliver(worker as u32, Deliver::Publish(publication.clone()));
             }
         }
+    }
+
+    /// Notes which fan-out serves the connections of a worker.
+    fn know_worker(&mut self, worker: u32, fanout: Addr<Fanout>) {
+        let worker = worker as usize;
+        if self.workers.len() <= worker {
+            self.workers.resize(worker + 1, None);
+        }
+        self.workers[worker] = Some(fanout);
     }
 
     /// The fan-out of a worker.
