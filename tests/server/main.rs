@@ -36,6 +36,7 @@ mod rates;
 mod raw_clients;
 mod readiness;
 mod reference;
+mod reliable;
 mod seats;
 mod support;
 mod tls;

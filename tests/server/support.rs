@@ -6,6 +6,7 @@
 mod api;
 mod client;
 mod http;
+pub mod reliable;
 mod started;
 mod stream;
 mod token;
