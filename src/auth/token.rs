@@ -341,7 +341,11 @@ impl Tokens {
     }
 
     /// Checks `exp` and `nbf`, takes them and `iat` out, and tells when the token ends.
-    pub(super) fn take_validity(&self, claims: &mut Map<String, Value>, now: SystemTime) -> Result<SystemTime, TokenError> {
+    pub(super) fn take_validity(
+        &self,
+        claims: &mut Map<String, Value>,
+        now: SystemTime,
+    ) -> Result<SystemTime, TokenError> {
         let now = seconds(now);
         let leeway = self.leeway.as_secs();
         let expires = claims.remove("exp").as_ref().and_then(numeric_date).ok_or(TokenError::NoExpiry)?;

@@ -84,7 +84,8 @@ impl Target {
     /// Has all clients speak the reliable subprotocol.
     #[must_use]
     pub fn reliable(mut self) -> Self {
-        let line = |subprotocol: Subprotocol| format!("{PROTOCOL_HEADER}{}\r\n", subprotocol.name().unwrap_or_default());
+        let line =
+            |subprotocol: Subprotocol| format!("{PROTOCOL_HEADER}{}\r\n", subprotocol.name().unwrap_or_default());
         let (plain, reliable) = (line(Subprotocol::Json), line(Subprotocol::ReliableJson));
         self.request = Zeroizing::new(self.request.replacen(&plain, &reliable, 1));
         self.reliable = true;

@@ -210,7 +210,10 @@ async fn a_connection_that_is_away_counts_as_connected(setup: Setup) {
     assert_eq!(server.metric("folkmoot_connections").await, 1.0);
     // It can be sent to directly, put into groups, and is asked for by nobody.
     assert_eq!(server.api("POST", &format!("{exists}/:send"), &[TEXT], "direct").await.status, 202);
-    assert_eq!(server.api("PUT", &format!("/api/hubs/chat/groups/b/connections/{}", mark.id), &[], "").await.status, 200);
+    assert_eq!(
+        server.api("PUT", &format!("/api/hubs/chat/groups/b/connections/{}", mark.id), &[], "").await.status,
+        200
+    );
     assert_eq!(server.api("POST", "/api/hubs/chat/groups/b/:send", &[TEXT], "in b").await.status, 202);
     let mut mark = mark.recover(&server).await;
     assert_eq!(texts(&mark.read(2).await), ["direct", "in b"]);
@@ -271,7 +274,8 @@ async fn a_peer_that_falls_silent_can_come_back(setup: Setup) {
 
 async fn an_undeclared_hub_stays_open_for_who_may_come_back(setup: Setup) {
     let server = setup.start().await;
-    let token = server.token_for("elsewhere").claim("role", json!(["webpubsub.joinLeaveGroup", "webpubsub.sendToGroup"]));
+    let token =
+        server.token_for("elsewhere").claim("role", json!(["webpubsub.joinLeaveGroup", "webpubsub.sendToGroup"]));
     let mut mark = Reliable::over(server.handshake().path("/client/hubs/elsewhere").token(token)).await;
     mark.client.join("a").await;
     mark.cut(&server).await;

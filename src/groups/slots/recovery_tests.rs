@@ -47,9 +47,8 @@ impl World {
         let hour = Duration::from_secs(3600);
         let heartbeat = HeartbeatSettings { ping_interval: hour, pong_timeout: hour };
         let mut workers = [0, 1].map(|worker| Slots::new(worker, heartbeat, metrics.clone()));
-        let addrs = [0, 1].map(|worker| {
-            Fanout::launch(Rc::new(RefCell::new(Slots::new(worker, heartbeat, metrics.clone()))))
-        });
+        let addrs =
+            [0, 1].map(|worker| Fanout::launch(Rc::new(RefCell::new(Slots::new(worker, heartbeat, metrics.clone())))));
         let limits = OutboundLimits { bytes: 1 << 40, messages: usize::MAX };
         let settings =
             Rc::new(LinkSettings { limits, write_timeout: hour, requests_in_flight: 16, metrics: metrics.clone() });
@@ -293,7 +292,8 @@ fn a_connection_that_is_away_keeps_no_transport_and_an_idle_one_no_buffer() {
         let mut world = World::new();
         let wire = world.socket.holders();
         world.cut();
-        world.link = Rc::new(Link::new(Socket::default(), world.settings.clone(), crate::outbound::SlowConsumers::Close));
+        world.link =
+            Rc::new(Link::new(Socket::default(), world.settings.clone(), crate::outbound::SlowConsumers::Close));
         assert!(world.socket.holders() < wire, "the socket is still held");
     });
 }
@@ -309,7 +309,8 @@ fn a_hand_over_of_what_is_gone_ends_the_new_socket() {
             (0..2).for_each(|worker| world.turn(worker, usize::MAX));
         }
         assert_eq!(world.link.take_end(), Some(Disconnect::from(DisconnectKind::RecoveryRefused)));
-        let ids: BTreeSet<_> = world.workers.iter().flat_map(|slots| slots.slots.iter().map(|(_, slot)| slot.id)).collect();
+        let ids: BTreeSet<_> =
+            world.workers.iter().flat_map(|slots| slots.slots.iter().map(|(_, slot)| slot.id)).collect();
         assert_eq!(ids, BTreeSet::from([world.id]));
     });
 }
