@@ -148,6 +148,7 @@ mod groups;
 mod hooks;
 mod http;
 mod ids;
+mod issuers;
 mod mask;
 mod metrics;
 mod monitor;

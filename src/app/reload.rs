@@ -56,7 +56,7 @@ impl<U: UserData> Reloader<U> {
         // What is kept may not go with what is new.
         config.validate_for::<U>()?;
         let internal = services.internal.map(|listener| listener.address);
-        let live = Arc::new(Live::new(config, self.address, internal)?);
+        let live = Arc::new(Live::new(config, self.address, internal, &services.key_sources)?);
 
         // From here on nothing can fail.
         services.live.store(live.clone());

@@ -10,6 +10,7 @@ mod fanout;
 mod heartbeat;
 mod hooks;
 mod hubs;
+mod issuers;
 mod limits;
 mod listing;
 mod load;
@@ -38,6 +39,7 @@ pub use self::fanout::FanoutConfig;
 pub use self::heartbeat::HeartbeatConfig;
 pub use self::hooks::HooksConfig;
 pub use self::hubs::{AnnouncePer, AnnouncementsConfig, HubConfig, HubsConfig, RawClients};
+pub use self::issuers::{IssuerConfig, JwtConfig, KeySetLocation, KeySetLocationError};
 pub use self::limits::LimitsConfig;
 pub use self::listing::Listed;
 pub(crate) use self::listing::list;
@@ -54,6 +56,7 @@ pub use self::shutdown::ShutdownConfig;
 #[cfg(feature = "cli")]
 pub(crate) use self::units::parse_duration;
 pub use self::users::UsersConfig;
+pub use crate::auth::jwks::SigningAlgorithm;
 pub use crate::outbound::SlowConsumers;
 
 /// All settings of a server.

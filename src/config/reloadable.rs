@@ -204,7 +204,8 @@ mod tests {
             Value::Number(number) => vec![json!(number.as_u64().unwrap() + 1)],
             Value::Array(_) => {
                 let items = ["webpubsub.joinLeaveGroup", "https://a.example.com", "10.0.0.0/8", "phone", KEY];
-                items.map(|item| json!([item])).to_vec()
+                let issuer = json!([{"issuer": "a", "jwks": "keys.json", "audiences": ["b"]}]);
+                items.map(|item| json!([item])).into_iter().chain([issuer]).collect()
             }
             Value::String(text) => {
                 let longer = format!("1{text}");

@@ -163,6 +163,9 @@ impl Config {
         check.that(keys.len() <= AuthConfig::MAX_ACCESS_KEYS, "auth.access_keys", || {
             format!("at most {} keys, the new and the old one", AuthConfig::MAX_ACCESS_KEYS)
         });
+        for problem in self.auth.jwt.problems() {
+            check.fail("auth.jwt.issuers", problem);
+        }
         // The built-in list may name what another user type does not have; that shows less, never more.
         if self.users.public_fields != UsersConfig::default().public_fields {
             for field in self.users.public_fields.iter().filter(|field| !U::FIELDS.contains(&field.as_str())) {

@@ -23,6 +23,7 @@ use crate::config::Origins;
 use crate::groups::{Fanouts, Hubs};
 use crate::hooks::HookCalls;
 use crate::ids::{HubName, UserId};
+use crate::issuers::KeySources;
 use crate::metrics::{Limit, Metrics};
 use crate::monitor::Monitor;
 use crate::outbound::{LinkSettings, OutboundLimits};
@@ -50,6 +51,8 @@ pub struct Services<U: UserData> {
     pub live: Arc<ArcSwap<Live>>,
     /// The internal listener, where there is one.
     pub internal: Option<InternalListener>,
+    /// The keys of other issuers of tokens, as far as they are known.
+    pub key_sources: KeySources,
     /// Limits failed logins.
     pub throttle: ArcSwap<LoginThrottle>,
     /// The users, if there is a store.

@@ -14,6 +14,7 @@ mod handshake;
 mod hooks;
 mod hubs;
 mod internal;
+mod issuers;
 mod library;
 mod limits;
 mod listeners;
