@@ -60,6 +60,7 @@ impl<U: UserData> Reloader<U> {
 
         // From here on nothing can fail.
         services.live.store(live.clone());
+        services.key_sources.keep_only(&live.issuers);
         services.config_origins.store(Arc::new(origins));
         self.apply_limits(&old.config, &live.config);
         for hub in services.hubs.all() {

@@ -12,8 +12,8 @@ use arc_swap::ArcSwapOption;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::{sleep, timeout};
 
-use super::IssuerError;
 use super::fetch::{FETCH_TIMEOUT, FetchError, Fetcher, read_file};
+use super::{IssuerError, Issuers};
 use crate::auth::jwks::KeySet;
 use crate::config::{IssuerConfig, KeySetLocation};
 use crate::metrics::Metrics;
@@ -31,7 +31,7 @@ struct Plan {
     cooldown: Duration,
 }
 
-/// A key set and its state. Whoever shows tokens holds it; when nobody does any more, nobody asks for it either.
+/// A key set and its state. It is kept fresh until a reload has no use for it, or the server is gone.
 pub struct KeySource {
     plan: Plan,
     keys: ArcSwapOption<KeySet>,
@@ -49,12 +49,14 @@ struct State {
     /// To be asked for whatever the cooldown: somebody reloaded the configuration.
     is_wanted: bool,
     has_failed: bool,
+    /// No configuration in effect has it any more.
+    is_over: bool,
 }
 
 impl KeySource {
     fn new(plan: Plan, keys: Option<KeySet>, metrics: Metrics) -> Self {
         let (is_asking, answered) = (keys.is_none(), keys.is_some().then(Instant::now));
-        let state = State { is_asking, answered, is_wanted: false, has_failed: false };
+        let state = State { is_asking, answered, is_wanted: false, has_failed: false, is_over: false };
         let keys = ArcSwapOption::from_pointee(keys);
         KeySource { plan, keys, state: watch::Sender::new(state), wake: Arc::default(), metrics }
     }
@@ -68,10 +70,10 @@ impl KeySource {
     pub async fn newer(&self) {
         let mut state = self.state.subscribe();
         let before = *state.borrow_and_update();
+        if before.is_over || (!before.is_asking && !self.is_due(before)) {
+            return;
+        }
         if !before.is_asking {
-            if !self.is_due(before) {
-                return;
-            }
             self.wake.notify_one();
         }
         let is_answered = |state: &State| !state.is_asking && state.answered != before.answered;
@@ -85,48 +87,63 @@ impl KeySource {
         self.wake.notify_one();
     }
 
+    /// Nobody needs it any more, though a worker may hold it until its next connection.
+    fn end(&self) {
+        self.state.send_modify(|state| {
+            self.tell(state.has_failed, false);
+            *state = State { is_asking: false, has_failed: false, is_over: true, ..*state };
+        });
+        self.wake.notify_one();
+    }
+
     fn is_due(&self, state: State) -> bool {
         state.is_wanted || state.answered.is_none_or(|at| at.elapsed() >= self.plan.cooldown)
     }
 
     fn answered(&self, keys: Result<KeySet, FetchError>) {
-        let metrics = &self.metrics;
-        let has_failed = keys.is_err();
-        metrics.key_refreshes.increment(1);
         let location = &self.plan.location;
-        let before = *self.state.borrow();
+        let had_failed = self.state.borrow().has_failed;
+        let known = self.keys.load().as_ref().map(|keys| keys.len());
+        let has_failed = keys.is_err();
+        self.metrics.key_refreshes.increment(1);
         match keys {
             Ok(keys) => {
-                if before.has_failed {
-                    metrics.key_sets_stale.decrement(1);
-                }
-                if before.has_failed || self.keys.load().is_none() {
+                if had_failed || known.is_none() {
                     log::info!(location:%, keys = keys.len(); "the keys of an issuer are known");
                 }
                 tell_of_skipped(location, &keys);
                 self.keys.store(Some(Arc::new(keys)));
             }
             Err(error) => {
-                metrics.key_refresh_failures.increment(1);
-                if !before.has_failed {
-                    metrics.key_sets_stale.increment(1);
-                    let known = self.keys.load().as_ref().map_or(0, |keys| keys.len());
+                self.metrics.key_refresh_failures.increment(1);
+                if !had_failed {
+                    let known = known.unwrap_or_default();
                     log::warn!(location:%, known, reason:% = error; "the keys of an issuer cannot be had; those that are known count on");
                 }
             }
         }
-        let state = State { is_asking: false, answered: Some(Instant::now()), is_wanted: false, has_failed };
-        self.state.send_replace(state);
+        self.state.send_modify(|state| {
+            if !state.is_over {
+                self.tell(state.has_failed, has_failed);
+                let answered = Some(Instant::now());
+                *state = State { is_asking: false, answered, is_wanted: false, has_failed, is_over: false };
+            }
+        });
+    }
+
+    fn tell(&self, had_failed: bool, has_failed: bool) {
+        match (had_failed, has_failed) {
+            (false, true) => self.metrics.key_sets_stale.increment(1),
+            (true, false) => self.metrics.key_sets_stale.decrement(1),
+            _ => {}
+        }
     }
 }
 
 impl Drop for KeySource {
     // Its task sleeps, perhaps for an hour; there is nothing left for it to do.
     fn drop(&mut self) {
-        if self.state.borrow().has_failed {
-            self.metrics.key_sets_stale.decrement(1);
-        }
-        self.wake.notify_one();
+        self.end();
     }
 }
 
@@ -178,6 +195,18 @@ impl KeySources {
         self.have_kept(&source)?;
         sources.insert(plan, Arc::downgrade(&source));
         Ok(source)
+    }
+
+    /// Lets go of the key sets that `issuers`, which are in effect now, do not need.
+    pub fn keep_only(&self, issuers: &Issuers) {
+        let mut sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
+        sources.retain(|plan, source| {
+            let is_needed = issuers.0.iter().any(|issuer| issuer.keys.plan == *plan);
+            if let Some(source) = source.upgrade().filter(|_| !is_needed) {
+                source.end();
+            }
+            is_needed
+        });
     }
 
     fn have_kept(&self, source: &Arc<KeySource>) -> io::Result<()> {
@@ -235,8 +264,11 @@ async fn keep(source: Weak<KeySource>, fetcher: Fetcher) {
                 () = wake.notified() => {}
             }
             let Some(source) = source.upgrade() else { return };
-            // Two who woke it at the same moment get one answer.
             let state = *source.state.borrow();
+            if state.is_over {
+                return;
+            }
+            // Two who woke it at the same moment get one answer.
             if source.is_due(state) {
                 break;
             }

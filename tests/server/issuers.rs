@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use folkmoot::HubName;
-use folkmoot::config::{Config, IssuerConfig, Origins, SigningAlgorithm};
+use folkmoot::config::{Config, IssuerConfig, SigningAlgorithm};
 use serde_json::{Value, json};
 
 use crate::support::issuer::{AUDIENCE, Behaviour, Issuer, Key, key_set, token_of};
@@ -23,7 +23,7 @@ fn with_issuer(setup: Setup, issuer: IssuerConfig) -> Setup {
 
 /// The configuration of a server that runs, with a change.
 async fn reload(server: &TestServer, config: Config) {
-    let reloaded = server.run(|running| running.reload(config, Origins::default()).map(drop)).await;
+    let reloaded = server.run(|running| running.reload(config).map(drop)).await;
     reloaded.unwrap();
 }
 
