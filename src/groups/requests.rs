@@ -169,6 +169,7 @@ impl<U: UserData> GroupRegistry<U> {
             from,
             except,
             excluded: Vec::new(),
+            only: None,
             content,
             announcement,
             permit,

@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderName, HeaderValue};
-use serde_json::json;
 
+use super::answers::Error;
 use crate::http::Problem;
 use crate::ids::NameError;
 
@@ -44,7 +44,7 @@ impl ApiError {
             response.insert_header(header);
         }
         response.insert_header((ERROR_CODE, HeaderValue::from_static(self.code)));
-        response.json(json!({ "code": self.code, "message": sentence(&self.problem.detail) }))
+        response.json(Error { code: self.code, message: sentence(&self.problem.detail) })
     }
 }
 
@@ -68,6 +68,7 @@ impl From<Problem> for ApiError {
             StatusCode::CONFLICT => "Error.Conflict",
             StatusCode::PAYLOAD_TOO_LARGE => "Error.PayloadTooLarge",
             StatusCode::UNSUPPORTED_MEDIA_TYPE => "Error.UnsupportedMediaType",
+            StatusCode::UNPROCESSABLE_ENTITY => "Error.UnprocessableEntity",
             StatusCode::TOO_MANY_REQUESTS => "Error.TooManyRequests",
             StatusCode::SERVICE_UNAVAILABLE => "Error.ServiceUnavailable",
             _ => "Error.InternalServerError",
