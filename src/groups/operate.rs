@@ -13,10 +13,10 @@ use std::time::Duration;
 
 use actix::{Addr, Message};
 
-use super::fanout::Fanout;
-use super::hub::Hub;
 pub use self::enrol::Enrolment;
 pub use self::mail::{Mail, Posted};
+use super::fanout::Fanout;
+use super::hub::Hub;
 pub use super::membership::{ConnectionFilter, GroupFilter, Named};
 use super::membership::{Hearing, Page, Place, Reach, Step};
 use super::messages::{Count, Counted, Leave};

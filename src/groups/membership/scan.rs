@@ -214,11 +214,7 @@ impl<U> Membership<U> {
     }
 
     /// Those of some connections whom a filter means.
-    pub fn meant<'a>(
-        &'a self,
-        ids: &'a [ConnectionId],
-        filter: &'a Filter,
-    ) -> impl Iterator<Item = ConnectionId> + 'a {
+    pub fn meant<'a>(&'a self, ids: &'a [ConnectionId], filter: &'a Filter) -> impl Iterator<Item = ConnectionId> + 'a {
         let entries = ids.iter().filter_map(|id| self.get(*id));
         entries.filter(|entry| !entry.ending && self.is_meant(entry, filter)).map(|entry| entry.connection.id)
     }

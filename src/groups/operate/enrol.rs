@@ -6,6 +6,7 @@ use actix::{Handler, Message, MessageResult};
 
 use super::{ConnectionFilter, LOOKED_AT, Reach, Step};
 use crate::groups::hub::Hub;
+use crate::groups::membership::Hears;
 use crate::groups::messages::Refusal;
 use crate::groups::registry::GroupRegistry;
 use crate::ids::{ConnectionId, Target};
@@ -73,7 +74,7 @@ impl<U: UserData> Handler<EnrolSome> for GroupRegistry<U> {
         for id in ids {
             for target in targets.iter() {
                 let changed = match joins {
-                    true => self.join_target(id, target),
+                    true => self.join_target(id, target, Hears::All),
                     false => self.leave_target(id, target),
                 };
                 if let Err(refusal) = changed {

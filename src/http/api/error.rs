@@ -30,6 +30,19 @@ impl ApiError {
         ApiError { code: "Error.Connection.NotExisted", problem }
     }
 
+    /// As the Web PubSub REST API has it of permissions, unlike elsewhere.
+    pub(super) fn no_connection_to_permit() -> Self {
+        ApiError { code: "Info.Connection.NotExisted", ..ApiError::no_connection() }
+    }
+
+    pub(super) fn no_permission() -> Self {
+        ApiError { code: "Error.Permission.NotExisted", problem: Problem::not_found("The connection may not do this.") }
+    }
+
+    pub(super) fn conflict_of_connection(detail: impl Into<Cow<'static, str>>) -> Self {
+        ApiError { code: "Error.Connection.Conflict", problem: Problem::new(StatusCode::CONFLICT, detail) }
+    }
+
     pub(super) fn no_user() -> Self {
         ApiError { code: "Error.User.NotExisted", problem: Problem::not_found("The user has no connection.") }
     }

@@ -16,6 +16,7 @@ mod members;
 mod operations;
 mod parameters;
 mod path;
+mod permissions;
 mod query;
 mod send;
 mod server;
@@ -68,7 +69,8 @@ pub(super) async fn answer<U: UserData>(
     };
     let headers = response.headers_mut();
     if cors::allow_origin(&services, &request, headers) {
-        let lines = HeaderValue::from_static("x-ms-error-code, folkmoot-delivered-groups, folkmoot-delivered-connections");
+        let lines =
+            HeaderValue::from_static("x-ms-error-code, folkmoot-delivered-groups, folkmoot-delivered-connections");
         headers.insert(actix_web::http::header::ACCESS_CONTROL_EXPOSE_HEADERS, lines);
     }
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -137,6 +139,11 @@ async fn in_hub<U: UserData>(
         (_, [":addToGroups"]) => enrol::enrol(call, hub, true, body).await,
         (_, [":removeFromGroups"]) => enrol::enrol(call, hub, false, body).await,
         (_, [":generateToken"]) => tokens::generate(call, &hub),
+        ("PUT", ["permissions", permission, "connections", id]) => permissions::grant(call, hub, permission, id).await,
+        ("DELETE", ["permissions", permission, "connections", id]) => {
+            permissions::revoke(call, hub, permission, id).await
+        }
+        (_, ["permissions", permission, "connections", id]) => permissions::has(call, hub, permission, id).await,
         (_, ["groups"]) => groups::list(call, hub).await,
         (_, ["groups", target]) => groups::exists(hub, target).await,
         (_, ["groups", target, ":count"]) => groups::count(hub, target).await,

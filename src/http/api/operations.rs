@@ -102,6 +102,7 @@ const CLOSE: Operation = Operation { method: "POST", tag: Tag::Connections, answ
 
 const NO_CONNECTION: Option<&str> = Some("There is no such connection.");
 const NO_USER: Option<&str> = Some("The user has no connection.");
+const PERMISSION: &str = "/hubs/{hub}/permissions/{permission}/connections/{connection}";
 const AT_LIMIT: Option<&str> = Some("A limit of memberships is reached.");
 
 /// All of them, in the order in which they are told.
@@ -320,6 +321,34 @@ pub(super) static OPERATIONS: &[Operation] = &[
         tag: Tag::Connections,
         summary: "Takes a connection out of all groups",
         ..DELETE
+    },
+    Operation {
+        path: PERMISSION,
+        id: "grantPermission",
+        tag: Tag::Permissions,
+        summary: "Allows a connection to join or to send, beside its roles",
+        query: &[query::TARGET_NAME],
+        missing: NO_CONNECTION,
+        conflict: Some("The connection has permissions for as many groups as it may."),
+        ..PUT
+    },
+    Operation {
+        path: PERMISSION,
+        id: "revokePermission",
+        tag: Tag::Permissions,
+        summary: "Forbids a connection to join or to send, whatever its roles are",
+        query: &[query::TARGET_NAME],
+        conflict: Some("The connection has permissions for as many groups as it may."),
+        ..DELETE
+    },
+    Operation {
+        path: PERMISSION,
+        id: "checkPermission",
+        tag: Tag::Permissions,
+        summary: "Tells whether a connection may join or send",
+        query: &[query::TARGET_NAME],
+        missing: Some("It may not, or there is no such connection."),
+        ..HEAD
     },
     Operation {
         method: "POST",

@@ -1,5 +1,7 @@
 //! The parameters that a query of the API may have.
 
+use crate::protocol::MAX_TTL_SECONDS;
+
 /// A parameter of a query.
 pub(super) struct Parameter {
     /// Its name.
@@ -44,16 +46,15 @@ const fn number(name: &'static str, from: i64, to: Option<i64>, description: &'s
     Parameter { name, description, kind: Kind::Number { from, to } }
 }
 
-/// Longest time that a message may be kept for who is away.
-pub(super) const MAX_TTL_SECONDS: u64 = 300;
-
 pub(super) const ADDRESS: Parameter = text("address", "Only connections from this IP address.");
 pub(super) const CLIENT_TYPE: Parameter = text("clientType", "Default, which is the only one.");
 pub(super) const DELIMITER: Parameter =
     text("delimiter", "Groups whose names have it behind the prefix are told as one, as the folders of a tree.");
 pub(super) const EXCLUDED: Parameter = texts("excluded", "Connections that are left out.");
-pub(super) const FILTER: Parameter =
-    text("filter", "Only connections of which this is true: an OData filter on userId, connectionId, groups, protocol.");
+pub(super) const FILTER: Parameter = text(
+    "filter",
+    "Only connections of which this is true: an OData filter on userId, connectionId, groups, protocol.",
+);
 pub(super) const IN_GROUP: Parameter = text("group", "Only members of this group.");
 pub(super) const KICK: Parameter = flag("kick", "Close with 1008, after which an SDK does not come back by itself.");
 pub(super) const MASK: Parameter = text("mask", "Only groups that this mask matches.");
@@ -64,6 +65,8 @@ pub(super) const PAGE_SIZE: Parameter = number("maxpagesize", 1, None, "Entries 
 pub(super) const PREFIX: Parameter = text("prefix", "Only groups whose names begin so.");
 pub(super) const REASON: Parameter = text("reason", "The reason that clients are told, of at most 1,024 bytes.");
 pub(super) const ROLE: Parameter = texts("role", "Roles of the client.");
+pub(super) const TARGET_NAME: Parameter =
+    text("targetName", "The group, by its name alone; all groups where none is named.");
 pub(super) const TOKEN: Parameter = text("continuationToken", "Where the page before this one ended.");
 pub(super) const TOKEN_GROUP: Parameter = texts("group", "Groups that the client is put into.");
 pub(super) const TOP: Parameter = number("top", 1, None, "Entries of all pages together at the most.");

@@ -9,9 +9,10 @@ use url::form_urlencoded;
 
 use super::ApiError;
 use super::operations::Operation;
-use super::parameters::{FILTER, MAX_TTL_SECONDS, TTL};
+use super::parameters::{FILTER, TTL};
 use crate::filter::{Filter, FilterError};
 use crate::ids::ConnectionId;
+use crate::protocol::MAX_TTL_SECONDS;
 
 /// The versions of the Web PubSub REST API whose routes these are. Without one, the latest is meant.
 const API_VERSIONS: [&str; 5] = ["2021-10-01", "2022-11-01", "2023-07-01", "2024-01-01", "2024-12-01"];
@@ -79,11 +80,10 @@ impl Query {
     /// For how long a message may be kept for who is away; `None` for ever.
     pub(crate) fn time_to_live(&self) -> Result<Option<Duration>, ApiError> {
         let Some(value) = self.one(TTL.name)? else { return Ok(None) };
-        let seconds = value.parse::<u64>().ok().filter(|seconds| *seconds <= MAX_TTL_SECONDS);
-        let seconds = seconds.ok_or_else(|| {
-            ApiError::bad_request(format!("'{}' is a number from 0 to {MAX_TTL_SECONDS}.", TTL.name))
-        })?;
-        Ok((seconds > 0).then(|| Duration::from_secs(seconds)))
+        let seconds = value.parse::<u16>().ok().filter(|seconds| *seconds <= MAX_TTL_SECONDS);
+        let seconds = seconds
+            .ok_or_else(|| ApiError::bad_request(format!("'{}' is a number from 0 to {MAX_TTL_SECONDS}.", TTL.name)))?;
+        Ok((seconds > 0).then(|| Duration::from_secs(seconds.into())))
     }
 
     /// Which connections are meant; `None` is all of them.
