@@ -1,5 +1,6 @@
 //! What a registry says to the fan-outs.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use super::membership::{Audience, Place};
 use super::messages::{Content, Refusal};
 use super::window::Permit;
 use crate::error::Disconnect as Reason;
-use crate::ids::{GroupName, UserId};
+use crate::ids::{ConnectionId, GroupName, UserId};
 use crate::mask::Mask;
 use crate::protocol::json::{EncodedTail, GroupMessage};
 
@@ -38,6 +39,8 @@ pub struct Publication {
     pub except: Option<Place>,
     /// Others who do not get it.
     pub excluded: Vec<Place>,
+    /// Who alone gets it, where not everybody does: those that passed a filter.
+    pub only: Option<Arc<HashSet<ConnectionId>>>,
     /// What is sent.
     pub content: Content,
     /// The `announcement` property, which also makes it one that may be dropped.

@@ -171,6 +171,7 @@ impl<U: UserData> GroupRegistry<U> {
             from,
             except,
             excluded: Vec::new(),
+            only: None,
             content,
             announcement,
             permit,

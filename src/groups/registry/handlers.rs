@@ -140,6 +140,7 @@ impl<U: UserData> Handler<Announce> for GroupRegistry<U> {
             from: None,
             except: None,
             excluded: Vec::new(),
+            only: None,
             content: Data::text(announce.text).into(),
             announcement: Some(announce.announcement),
             permit: Some(announce.permit),
