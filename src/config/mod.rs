@@ -25,6 +25,7 @@ mod shutdown;
 mod units;
 mod users;
 mod validate;
+mod webhooks;
 mod yaml;
 
 use std::borrow::Cow;
@@ -54,6 +55,9 @@ pub use self::shutdown::ShutdownConfig;
 #[cfg(feature = "cli")]
 pub(crate) use self::units::parse_duration;
 pub use self::users::UsersConfig;
+pub use self::webhooks::{
+    SystemEvent, SystemEventError, UserEvents, UserEventsError, WebhookConfig, WebhookUrl, WebhookUrlError, WebhooksConfig,
+};
 pub use crate::outbound::SlowConsumers;
 
 /// All settings of a server.
@@ -91,6 +95,8 @@ pub struct Config {
     pub heartbeat: HeartbeatConfig,
     /// What hooks may take.
     pub hooks: HooksConfig,
+    /// What webhooks may take.
+    pub webhooks: WebhooksConfig,
     /// How long a shutdown takes.
     pub shutdown: ShutdownConfig,
     /// Which pages are served.
@@ -111,6 +117,7 @@ impl Default for Config {
             fanout: FanoutConfig::default(),
             heartbeat: HeartbeatConfig::default(),
             hooks: HooksConfig::default(),
+            webhooks: WebhooksConfig::default(),
             shutdown: ShutdownConfig::default(),
             pages: PagesConfig::default(),
             log: LogConfig::default(),
