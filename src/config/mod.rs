@@ -56,7 +56,8 @@ pub use self::shutdown::ShutdownConfig;
 pub(crate) use self::units::parse_duration;
 pub use self::users::UsersConfig;
 pub use self::webhooks::{
-    SystemEvent, SystemEventError, UserEvents, UserEventsError, WebhookConfig, WebhookUrl, WebhookUrlError, WebhooksConfig,
+    SystemEvent, SystemEventError, UserEvents, UserEventsError, WebhookConfig, WebhookUrl, WebhookUrlError,
+    WebhooksConfig,
 };
 pub use crate::outbound::SlowConsumers;
 

@@ -363,7 +363,8 @@ mod tests {
     #[test]
     fn a_webhook_is_read_with_one_text_where_a_list_is_wanted() {
         let read = |json: &str| serde_json::from_str::<WebhookConfig>(json);
-        let webhook = read(r#"{"url": "http://app/", "system_events": "connect", "user_events": ["*"], "groups": "a.*"}"#);
+        let webhook =
+            read(r#"{"url": "http://app/", "system_events": "connect", "user_events": ["*"], "groups": "a.*"}"#);
         let webhook = webhook.unwrap();
         assert_eq!(webhook.system_events, [SystemEvent::Connect]);
         assert!(webhook.user_events[0].include("Anything") && webhook.groups[0].matches("a.b"));

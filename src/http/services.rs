@@ -31,6 +31,7 @@ use crate::session::{InboundRates, SessionSettings};
 use crate::transport::decoder::DecoderLimits;
 use crate::user::{User, UserData};
 use crate::users::{LoginError, StoreError, StoredUser, UserRecord, UserStore, Verifier};
+use crate::webhooks::Webhooks;
 
 /// Makes the caller's user data out of what the store or a token tells.
 pub type MapUser<U> = Arc<dyn Fn(User) -> Option<U> + Send + Sync>;
@@ -60,6 +61,8 @@ pub struct Services<U: UserData> {
     pub home: Handle,
     /// The caller's hooks.
     pub hooks: Option<HookCalls<U>>,
+    /// The application's webhooks.
+    pub webhooks: Webhooks,
     /// The open hubs.
     pub hubs: Arc<Hubs<U>>,
     /// The fan-outs of all workers.
@@ -279,13 +282,15 @@ impl<U: UserData> Services<U> {
                 bytes_per_second: limits.bytes_per_second,
             },
             hooks: self.hooks.clone(),
+            webhooks: Some(self.webhooks.clone()),
             metrics: self.metrics.clone(),
         }
     }
 
     /// What the sessions of those share who watch the server: no hook hears them, and they count nowhere.
     pub fn watching_settings(&self) -> SessionSettings<U> {
-        SessionSettings { hooks: None, metrics: self.monitor.aside().clone(), ..self.session_settings(true) }
+        let metrics = self.monitor.aside().clone();
+        SessionSettings { hooks: None, webhooks: None, metrics, ..self.session_settings(true) }
     }
 
     /// The hub that a path leads to, or `None` where it leads elsewhere.

@@ -132,7 +132,7 @@ impl<U: UserData> Worker<U> {
 
     /// Starts the session of a connection that was let in; `early` is what came together with the handshake.
     pub fn launch(&self, admission: Admission<U>, seat: Seat, link: Rc<Link>, early: Vec<u8>) {
-        let Admission { connection, permissions, groups, lease, subprotocol, raw, expires_in, .. } = admission;
+        let Admission { connection, permissions, groups, lease, subprotocol, raw, expires_in, pledge, .. } = admission;
         let shared = self.settings();
         let settings = match (&admission.looking, admission.masks) {
             (Some(_), _) => shared.watching.1.clone(),
@@ -145,6 +145,9 @@ impl<U: UserData> Worker<U> {
             Admitted { connection, permissions, groups, lease, outbox, subprotocol, raw, settings, expires_in, seat };
         let id = admitted.connection.id;
         Session::launch(admitted, link.clone(), &self.fanout, early);
+        if let Some(pledge) = pledge {
+            pledge.keep();
+        }
         // The others may have been sent away while the answer to this handshake was written.
         if self.services.is_draining() {
             link.end(Disconnect::going_away(id.share_of(self.services.config().shutdown.timeout / 2)));

@@ -35,6 +35,7 @@ use crate::protocol::json::{self, ParseOptions};
 use crate::transport::decoder::{Decoder, DecoderLimits, Inbound};
 use crate::transport::encoder;
 use crate::user::UserData;
+use crate::webhooks::Webhooks;
 
 /// What the sessions of one hub have in common.
 pub struct SessionSettings<U: UserData> {
@@ -46,6 +47,8 @@ pub struct SessionSettings<U: UserData> {
     pub rates: InboundRates,
     /// The caller's hooks, if there are any.
     pub hooks: Option<HookCalls<U>>,
+    /// The application's webhooks.
+    pub webhooks: Option<Webhooks>,
     /// Where what happens is counted.
     pub metrics: Metrics,
 }

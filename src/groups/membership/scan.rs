@@ -213,7 +213,7 @@ mod tests {
 
     use super::*;
     use crate::auth::permissions::Permissions;
-    use crate::event::{Authority, Connection};
+    use crate::event::{Authority, Connection, Upstream};
     use crate::groups::membership::{MembershipLimits, Place};
     use crate::ids::HubName;
 
@@ -240,6 +240,7 @@ mod tests {
                 user: None,
                 address: None,
                 subprotocol: None,
+                upstream: Upstream::default(),
             };
             let (id, place) = (connection.id, Place { worker: 0, slot: 0 });
             membership.connect(Entry::new(Arc::new(connection), Arc::new(Permissions::default()), place));

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 
 use super::*;
-use crate::event::Authority;
+use crate::event::{Authority, Upstream};
 use crate::ids::{HubName, Target};
 
 const LIMITS: MembershipLimits =
@@ -28,6 +28,7 @@ fn entry(user: Option<&str>, worker: u32) -> Entry<()> {
         user: None,
         address: None,
         subprotocol: None,
+        upstream: Upstream::default(),
     };
     Entry::new(Arc::new(connection), Arc::default(), Place { worker, slot: 0 })
 }

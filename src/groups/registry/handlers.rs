@@ -17,7 +17,6 @@ use crate::groups::messages::{
     Broadcast, BroadcastTo, Close, Connect, Count, Counted, Disconnect, Groups, GroupsPage, Join, Leave, Listen,
     Members, MembersPage, Reached, Refusal, Send,
 };
-use crate::groups::watch::Happening;
 use crate::ids::{GroupName, Target, UserId};
 use crate::protocol::Data;
 use crate::user::UserData;
@@ -39,9 +38,7 @@ impl<U: UserData> Handler<Connect<U>> for GroupRegistry<U> {
         let mut entry = Entry::new(connection.clone(), permissions, place);
         entry.connected_at = clock::now();
         self.membership.connect(entry);
-        if let Some(watcher) = &self.watcher {
-            watcher.see(|| Happening::connected(&connection));
-        }
+        self.emit(Event::Connected(connection.clone()));
 
         // First all memberships, then the greeting that names them, then what they cause.
         let mut changes = Vec::new();
