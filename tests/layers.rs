@@ -17,6 +17,7 @@ const LAYERS: [(&str, &[&str]); 14] = [
     ("other issuers", &["issuers"]),
     ("groups", &["groups"]),
     ("hooks", &["hooks"]),
+    ("webhooks", &["webhooks"]),
     ("monitor", &["monitor"]),
     ("session", &["session"]),
     ("http", &["http"]),
