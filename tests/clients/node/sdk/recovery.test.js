@@ -3,7 +3,7 @@
 
 import assert from "node:assert/strict";
 import { afterEach, describe, test } from "node:test";
-import { cleanUp, Client, CLIENT_SDKS, clientUrl, ENDPOINT, eventually, inSeconds, KEY, newHub, Proxy, refusal, rest, service } from "./support.js";
+import { cleanUp, Client, CLIENT_SDKS, clientUrl, ENDPOINT, eventually, handshake, inSeconds, newHub, Proxy, rest, service } from "./support.js";
 
 const ANY = ["webpubsub.joinLeaveGroup", "webpubsub.sendToGroup"];
 
@@ -179,7 +179,7 @@ function suite(sdk) {
     const mark = new Client(sdk, url);
     await mark.sdk.start();
     await eventually(() => mark.connections.length === 1, "connected");
-    await eventually(async () => (await refusalOrNothing(url)) === 401, "the token has expired");
+    await eventually(async () => (await handshake(url)) === 401, "the token has expired");
     await cutOnce(proxy);
     await mark.sdk.joinGroup("g");
     assert.equal(mark.connections.length, 1);
@@ -210,6 +210,17 @@ function suite(sdk) {
     assert.notEqual(mark.id, id);
     assert.match(mark.disconnections[0].message.message, /out/);
     await eventually(() => service(hub).groupExists("g"), "joined again");
+  });
+
+  test("who is further behind than the server keeps messages for is closed, and begins anew", async () => {
+    const hub = newHub();
+    const mark = await Client.connect(sdk, hub, { through: await shortWindowProxy(), groups: ["g"] });
+    const { id } = mark;
+    const back = service(hub, { connectionString: SHORT_WINDOW });
+    // The SDK acknowledges once a second; that server keeps 200 messages.
+    await Promise.all(Array.from({ length: 400 }, (_, n) => back.group("g").sendToAll({ n })));
+    await eventually(() => mark.connections.length >= 2, "a new connection");
+    assert.equal(mark.disconnections[0].connectionId, id);
   });
 
   test("a client that does not want to be reconnected stops", async () => {
@@ -243,11 +254,4 @@ async function cutOnce(proxy) {
   const wires = proxy.accepted;
   proxy.cut();
   await eventually(() => proxy.accepted > wires, "the SDK comes back");
-}
-
-/** The status of a refused handshake, or nothing where it is let in. */
-async function refusalOrNothing(url) {
-  const status = refusal(url);
-  const letIn = new Promise((resolve) => setTimeout(resolve, 300));
-  return Promise.race([status, letIn]);
 }

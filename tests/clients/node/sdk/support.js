@@ -137,11 +137,13 @@ export class Socket {
   }
 }
 
-/** The status that a handshake is refused with. */
-export async function refusal(url, subprotocols = ["json.webpubsub.azure.v1"]) {
+/** The status that a handshake is answered with. */
+export async function handshake(url, subprotocols = ["json.webpubsub.azure.v1"]) {
   const { socket } = new Socket(url, subprotocols);
-  const [, response] = await once(socket, "unexpected-response");
-  return response.statusCode;
+  return new Promise((resolve) => {
+    socket.on("open", () => resolve(101));
+    socket.on("unexpected-response", (_, response) => resolve(response.statusCode));
+  });
 }
 
 /** A token made by hand, of which everything may be wrong. */
