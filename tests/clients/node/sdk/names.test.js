@@ -8,10 +8,11 @@ const sdk = CLIENT_SDKS["client 1.0.4"];
 const TEXT = { contentType: "text/plain" };
 const ANY = ["webpubsub.joinLeaveGroup", "webpubsub.sendToGroup"];
 
+// Not "." and "..": URLs are normalised before they leave the client.
 const NAMES = [
-  "sales/europe", "/", "//", "a/", "a b", "a+b", "a%2Fb", "%2F", "%252F", "100%", "ü", "日本", "👩‍👩‍👧", "a.b", ".", "..", "a,b", "a;b=c",
-  "a?b=c&d", "a#b", "a:b", ":send", "a\\b", "a'b", 'a"b', "a&b", "{group}", "connections", "e\u0301",
-].filter((name) => !name.includes("?"));
+  "sales/europe", "/", "//", "a/", "a b", "a+b", "a%2Fb", "%2F", "%252F", "100%", "ü", "e\u0301", "日本", "👩‍👩‍👧", "a.b", "a,b", "a;b=c", "a#b",
+  "a:b", ":send", "a\\b", "a'b", 'a"b', "a&b", "{group}", "connections",
+];
 
 afterEach(cleanUp);
 

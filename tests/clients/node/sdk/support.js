@@ -119,7 +119,9 @@ export class Socket {
     this.socket = new WebSocket(url, subprotocols, { handshakeTimeout: DEADLINE });
     this.socket.on("message", (data, binary) => this.frames.push(binary ? data : data.toString()));
     this.socket.on("error", () => {});
-    this.closed = once(this.socket, "close").then(([code, reason]) => ({ code, reason: reason.toString() }));
+    this.closed = new Promise((resolve) => {
+      this.socket.on("close", (code, reason) => resolve({ code, reason: reason.toString() }));
+    });
     cleanups.push(() => this.socket.terminate());
   }
 
