@@ -56,7 +56,7 @@ test("a member without a user has no userId", async () => {
 
 test("what is no page is refused", async () => {
   const group = service(newHub()).group("g");
-  for (const wrong of [{ maxPageSize: 0 }, { maxPageSize: 201 }, { top: 0 }]) {
+  for (const wrong of [{ maxPageSize: 0 }, { top: 0 }, { maxPageSize: -1 }]) {
     await assert.rejects(async () => all(await group.listConnections(wrong)), { statusCode: 400 }, JSON.stringify(wrong));
   }
 });
