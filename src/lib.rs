@@ -163,7 +163,7 @@ pub mod users;
 pub use app::Mount;
 pub use app::{CertificateError, ReloadError, Running, Server, StartError};
 pub use auth::pattern;
-pub use auth::permissions::{HubRole, Permissions, Role, RoleError};
+pub use auth::permissions::{Action, HubRole, Permissions, Role, RoleError, TooManyRoles};
 pub use error::{Disconnect, DisconnectKind, ErrorCode, LeaveReason};
 pub use event::{Authority, Connection, Disconnected, Event, Joined, Left};
 pub use groups::{EnterError, GroupRegistry, Hub, Lease, Permit, Window, messages};

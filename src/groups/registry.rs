@@ -4,6 +4,7 @@
 //! touches a socket and never talks to a database; it lives on an arbiter of its own, never on a worker.
 
 mod handlers;
+mod permissions;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -107,9 +107,15 @@ pub async fn admit<U: UserData>(services: &Arc<Services<U>>, asked: Handshake<'_
         Some(_) => (Vec::new(), vec![monitor::OVERVIEW.clone(), monitor::TAIL.clone()]),
         None => (roles, groups),
     };
+    let permissions = Permissions::of(roles).map_err(|error| {
+        services.over(
+            Limit::PermissionsPerConnection,
+            Problem::forbidden(format!("The connection is not let in: {error}.")),
+        )
+    })?;
     Ok(Admission {
         connection: Arc::new(connection),
-        permissions: Arc::new(roles.into_iter().collect()),
+        permissions: Arc::new(permissions),
         groups: without_repeats(groups),
         lease,
         subprotocol,

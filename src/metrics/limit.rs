@@ -42,11 +42,13 @@ pub enum Limit {
     MaxRecordBytes,
     /// Logins that wait.
     LoginsWaiting,
+    /// Groups and patterns that one connection has roles or permissions for.
+    PermissionsPerConnection,
 }
 
 impl Limit {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Limit; 19] = [
+    pub const ALL: [Limit; 20] = [
         Self::MaxMessageBytes,
         Self::MaxFragments,
         Self::JsonDepth,
@@ -66,6 +68,7 @@ impl Limit {
         Self::MaxUndeclared,
         Self::MaxRecordBytes,
         Self::LoginsWaiting,
+        Self::PermissionsPerConnection,
     ];
 
     /// The value of the label.
@@ -90,6 +93,7 @@ impl Limit {
             Self::MaxUndeclared => "max_undeclared",
             Self::MaxRecordBytes => "max_record_bytes",
             Self::LoginsWaiting => "logins_waiting",
+            Self::PermissionsPerConnection => "permissions_per_connection",
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::groups::deliver::{Deliver, Publication};
 use crate::groups::inner::{
     Announce, EndStoreUser, IsDuplicate, ListenAsOwn, Probe, Reconfigure, Retire, StoreUsers, Watch,
 };
-use crate::groups::membership::{Counts, Entry, Gone, Place};
+use crate::groups::membership::{Counts, Entry, Gone, Hears, Place};
 use crate::groups::messages::{
     Broadcast, BroadcastTo, Close, Connect, Count, Counted, Disconnect, Groups, GroupsPage, Join, Leave, Listen,
     Members, MembersPage, Reached, Refusal, Send,
@@ -97,7 +97,8 @@ impl<U: UserData> Handler<Join> for GroupRegistry<U> {
     type Result = Result<(), Refusal>;
 
     fn handle(&mut self, join: Join, _: &mut Self::Context) -> Self::Result {
-        self.join_target(join.connection, &join.target)
+        // Whoever sends this from the inside decides what the connection hears.
+        self.join_target(join.connection, &join.target, Hears::All)
     }
 }
 
