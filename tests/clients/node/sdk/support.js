@@ -106,6 +106,12 @@ export class Client {
     await eventually(() => this.messages.some((message) => message.data === data), `"${data}"`);
   }
 
+  /** Waits until it can send, after its wire was cut and it has come back. */
+  async isBack() {
+    const says = () => this.sdk.sendEvent("here", "x", "text", { fireAndForget: true }).then(() => true, () => false);
+    await eventually(says, "the client is back");
+  }
+
   forget() {
     this.messages.length = 0;
   }

@@ -2,6 +2,7 @@
 // takes and what it is refused.
 
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { afterEach, describe, test } from "node:test";
 import { cleanUp, ENDPOINT, eventually, newHub, rest, service, Socket } from "./support.js";
 
@@ -20,13 +21,15 @@ async function connect(hub, { subprotocols = RELIABLE, userId = "mark", groups =
 }
 
 /** The same connection on a new socket. */
-function recover(hub, { connectionId, reconnectionToken }, subprotocols = RELIABLE) {
+async function recover(hub, { connectionId, reconnectionToken }) {
   const query = new URLSearchParams({ access_token: "ignored", awps_connection_id: connectionId, awps_reconnection_token: reconnectionToken });
-  return new Socket(`${ENDPOINT.replace("http", "ws")}/client/hubs/${hub}?${query}`, subprotocols);
+  const client = new Socket(`${ENDPOINT.replace("http", "ws")}/client/hubs/${hub}?${query}`, RELIABLE);
+  await once(client.socket, "open");
+  return client;
 }
 
-async function refused(hub, connected, subprotocols) {
-  const client = recover(hub, connected, subprotocols);
+async function refused(hub, connected) {
+  const client = await recover(hub, connected);
   const { code, reason } = await client.closed;
   assert.equal(code, 1008, reason);
   assert.ok(reason.length > 0);
@@ -103,7 +106,7 @@ test("what was acknowledged is not sent again, and the rest is, in order and bef
   await ask(mark, { type: "joinGroup", group: "h", ackId: 1 });
   mark.socket.terminate();
   await ask(anna, { type: "sendToGroup", group: "g", dataType: "text", data: "6", ackId: 1 });
-  const back = recover(hub, mark.connected);
+  const back = await recover(hub, mark.connected);
   await heard(back, 3);
   await ask(anna, { type: "sendToGroup", group: "h", dataType: "text", data: "7", ackId: 2 });
   assert.deepEqual(await heard(back, 4), [[4, "4"], [5, "5"], [6, "6"], [7, "7"]]);
@@ -114,12 +117,12 @@ test("a recovery takes the place of a socket that still seems to be alive", asyn
   const mark = await connect(hub);
   await service(hub).sendToAll("1", TEXT);
   await heard(mark, 1);
-  const back = recover(hub, mark.connected);
+  const back = await recover(hub, mark.connected);
   await mark.closed;
   await service(hub).sendToAll("2", TEXT);
   assert.deepEqual(await heard(back, 2), [[1, "1"], [2, "2"]]);
   // As often as one likes.
-  const again = recover(hub, mark.connected);
+  const again = await recover(hub, mark.connected);
   assert.deepEqual(await heard(again, 2), [[1, "1"], [2, "2"]]);
   await ask(again, { type: "joinGroup", group: "h", ackId: 1 });
 });
@@ -129,7 +132,7 @@ test("a recovered connection keeps its groups, its roles and the ackIds that suc
   const mark = await connect(hub, { roles: ["webpubsub.sendToGroup.h", "webpubsub.joinLeaveGroup.h"] });
   await ask(mark, { type: "joinGroup", group: "h", ackId: 1 });
   mark.socket.terminate();
-  const back = recover(hub, mark.connected);
+  const back = await recover(hub, mark.connected);
   const again = await ask(back, { type: "joinGroup", group: "h", ackId: 1 });
   assert.equal(again.error.name, "Duplicate");
   assert.equal(again.error.message, "Message with ack-id: 1 has been processed");
@@ -145,7 +148,7 @@ test("an abort and a close with 1001 are losses, from which a client comes back"
     lose(mark.socket);
     await mark.closed;
     assert.equal(await service(hub).connectionExists(mark.connected.connectionId), true);
-    const back = recover(hub, mark.connected);
+    const back = await recover(hub, mark.connected);
     await ask(back, { type: "joinGroup", group: "h", ackId: 1 });
     back.socket.close(1000);
   }
@@ -198,7 +201,7 @@ test("a message that has expired is not sent again", async () => {
   await back.sendToAll("always", TEXT);
   const sent = Date.now();
   await eventually(() => Date.now() > sent + 1_500, "the second is over");
-  const again = recover(hub, mark.connected);
+  const again = await recover(hub, mark.connected);
   await eventually(() => messages(again).some(({ data }) => data === "always"), "always");
   assert.deepEqual(messages(again).map(({ data }) => data), ["long", "always"]);
 });
