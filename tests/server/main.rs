@@ -40,6 +40,7 @@ mod rates;
 mod raw_clients;
 mod readiness;
 mod reference;
+mod reliable;
 mod seats;
 mod support;
 mod tls;

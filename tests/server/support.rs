@@ -7,6 +7,7 @@ mod api;
 mod client;
 mod http;
 pub mod issuer;
+pub mod reliable;
 mod started;
 mod stream;
 mod token;
