@@ -18,7 +18,7 @@ pub(super) const WEB_SOCKET_PATHS: [&str; 4] = ["/ws", "/client", "/client/", "/
 type Answered = Result<HttpResponse, Problem>;
 
 /// What is on the internal listener alone where `server.internal.exclusive` says so.
-const FOR_OPERATORS: [&str; 3] = ["/metrics", "/admin", "/api"];
+const FOR_OPERATORS: [&str; 5] = ["/metrics", "/admin", "/api", "/openapi.json", "/docs"];
 
 /// The routes `/health`, `/ready`, `/metrics`, `/auth/token`, `/negotiate` and `/api`; cheap to clone, to be configured
 /// into any `App`.
@@ -75,6 +75,7 @@ impl<U: UserData> Routes<U> {
                     .route(self.answer(login::token).guard(guard::Any(guard::Get()).or(guard::Post())))
                     .route(self.preflight("GET, POST").method(Method::OPTIONS)),
             )
+            .service(self.page("/openapi.json", |_, request, _| ready(Ok(api::openapi::answer(&request)))))
             .service(web::resource(api::PATTERN).route(self.answer(api::answer)));
         for path in WEB_SOCKET_PATHS {
             config.service(web::resource(path).to(not_a_handshake));

@@ -5,6 +5,7 @@ mod announcements;
 mod api_access;
 mod api_closing;
 mod api_filters;
+mod api_idempotency;
 mod api_lists;
 mod api_messages;
 mod api_rights;
