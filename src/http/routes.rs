@@ -82,14 +82,16 @@ impl<U: UserData> Routes<U> {
         }
     }
 
-    /// Adds the pages that the configuration serves (`pages`): the chat at `/`, the dashboard at `/admin`, their files under
-    /// `/assets`. An `App` of your own has them only by this; they look for `/auth/token`, `/api` and the WebSocket beside
+    /// Adds the pages that the configuration serves (`pages`): the chat at `/`, the dashboard at `/admin`, the HTTP API at
+    /// `/docs`, their files under `/assets`. An `App` of your own has them only by this; they look for `/auth/token`, `/api` and the WebSocket beside
     /// them, so add them where [`configure`](Routes::configure) adds the rest.
     pub fn configure_pages(&self, config: &mut ServiceConfig) {
         let entrance = self.entrance;
         config
             .service(self.page("/", move |services, request, _| pages::chat(services, request, entrance)))
             .service(self.page("/admin", move |services, request, _| pages::admin(services, request, entrance)))
+            .service(self.page("/docs", move |services, request, _| pages::docs(services, request, entrance)))
+            .service(web::redirect("/docs/", "../docs"))
             // The links of the page begin beside it. Relative, because a proxy may serve this below a path of its own.
             .service(web::redirect("/admin/", "../admin"))
             .service(self.page("/demo.json", move |services, request, _| pages::demo(services, request, entrance)))

@@ -4,6 +4,7 @@
 mod announcements;
 mod api_access;
 mod api_closing;
+mod api_description;
 mod api_filters;
 mod api_idempotency;
 mod api_lists;

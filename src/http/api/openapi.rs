@@ -9,12 +9,11 @@ use actix_web::{HttpRequest, HttpResponse};
 use utoipa::openapi::path::{OperationBuilder, Parameter, ParameterBuilder, ParameterIn, PathItem};
 use utoipa::openapi::request_body::{RequestBody, RequestBodyBuilder};
 use utoipa::openapi::response::{Response, ResponseBuilder};
-use utoipa::openapi::schema::{ArrayBuilder, Components, ComponentsBuilder, Schema, SchemaType};
+use utoipa::openapi::schema::{ArrayBuilder, Components, ComponentsBuilder, Schema};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::tag::TagBuilder;
 use utoipa::openapi::{
-    ContentBuilder, Header, HttpMethod, InfoBuilder, ObjectBuilder, OpenApi, OpenApiBuilder, Paths, Ref, RefOr,
-    Required, Type,
+    ContentBuilder, Header, InfoBuilder, ObjectBuilder, OpenApi, OpenApiBuilder, Paths, Ref, RefOr, Required, Type,
 };
 use utoipa::{PartialSchema, ToSchema};
 
@@ -75,7 +74,8 @@ fn document() -> OpenApi {
 }
 
 fn describe(operation: &Operation) -> utoipa::openapi::path::Operation {
-    let summary = if operation.is_common { operation.summary.to_owned() } else { format!("{} (ours)", operation.summary) };
+    let summary =
+        if operation.is_common { operation.summary.to_owned() } else { format!("{} (ours)", operation.summary) };
     let mut described = OperationBuilder::new()
         .operation_id(Some(operation.id))
         .tag(operation.tag.name())
