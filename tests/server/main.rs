@@ -9,6 +9,7 @@ mod api_filters;
 mod api_idempotency;
 mod api_lists;
 mod api_messages;
+mod api_names;
 mod api_rights;
 mod api_sends;
 mod api_tokens;
