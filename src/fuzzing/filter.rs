@@ -1,6 +1,6 @@
 //! Filters of the REST API: whatever is read can be applied to any connection, and means the same however it is wrapped.
 
-use crate::filter::{Facts, Filter, FilterError, GroupSet, MAX_FILTER_BYTES};
+use crate::filter::{Facts, Filter, FilterError, MAX_FILTER_BYTES};
 
 /// Connections of every kind.
 const CONNECTIONS: [Facts<'static>; 3] = [

@@ -5,6 +5,7 @@
 
 mod handlers;
 mod permissions;
+mod recovery;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -280,6 +281,15 @@ impl<U: UserData> GroupRegistry<U> {
                 self.deliver(worker as u32, Deliver::Publish(publication.clone()));
             }
         }
+    }
+
+    /// Notes which fan-out serves the connections of a worker.
+    fn know_worker(&mut self, worker: u32, fanout: Addr<Fanout>) {
+        let worker = worker as usize;
+        if self.workers.len() <= worker {
+            self.workers.resize(worker + 1, None);
+        }
+        self.workers[worker] = Some(fanout);
     }
 
     /// The fan-out of a worker.

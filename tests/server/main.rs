@@ -20,6 +20,7 @@ mod handshake;
 mod hooks;
 mod hubs;
 mod internal;
+mod issuers;
 mod library;
 mod limits;
 mod listeners;

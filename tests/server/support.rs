@@ -6,6 +6,7 @@
 mod api;
 mod client;
 mod http;
+pub mod issuer;
 mod started;
 mod stream;
 mod token;
