@@ -4,9 +4,12 @@
 mod announcements;
 mod api_access;
 mod api_closing;
+mod api_description;
 mod api_filters;
+mod api_idempotency;
 mod api_lists;
 mod api_messages;
+mod api_names;
 mod api_rights;
 mod api_sends;
 mod api_tokens;
