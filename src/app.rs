@@ -48,6 +48,7 @@ use crate::http::health::Readiness;
 use crate::http::porch::Porch;
 use crate::http::services::InternalListener;
 use crate::http::{Entrance, Live, Routes, Seats, Services, Shares};
+use crate::issuers::KeySources;
 use crate::metrics::{Limit, Metrics};
 use crate::monitor::{self, Monitor, Surroundings};
 use crate::user::{User, UserData};
@@ -243,7 +244,8 @@ impl<U: UserData> Server<U> {
         let metrics = Metrics::new();
         let monitor = Monitor::new(metrics.clone());
         let internal = addresses.internal.map(|listener| listener.address);
-        let live = Arc::new(ArcSwap::from_pointee(Live::new(config.clone(), addresses.main, internal)?));
+        let key_sources = KeySources::new(metrics.clone());
+        let live = Arc::new(ArcSwap::from_pointee(Live::new(config.clone(), addresses.main, internal, &key_sources)?));
         let store = match users {
             Users::Configured => Some(open_store(&config).await?),
             Users::Given(store) => Some(store),
@@ -260,6 +262,7 @@ impl<U: UserData> Server<U> {
         let opener = HubOpener::new(live.clone(), calls.clone(), webhooks.clone(), monitor.clone(), metrics.clone());
         let services = Services {
             internal: addresses.internal,
+            key_sources,
             throttle: ArcSwap::from_pointee(LoginThrottle::new(throttle_limits(&config.auth.failures))),
             store,
             verifier: verifier(&config),

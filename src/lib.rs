@@ -148,6 +148,7 @@ mod groups;
 mod hooks;
 mod http;
 mod ids;
+mod issuers;
 mod mask;
 mod metrics;
 mod monitor;
@@ -164,7 +165,7 @@ mod webhooks;
 pub use app::Mount;
 pub use app::{CertificateError, ReloadError, Running, Server, StartError};
 pub use auth::pattern;
-pub use auth::permissions::{HubRole, Permissions, Role, RoleError};
+pub use auth::permissions::{Action, HubRole, Permissions, Role, RoleError, TooManyRoles};
 pub use error::{Disconnect, DisconnectKind, ErrorCode, LeaveReason};
 pub use event::{Authority, Connection, Disconnected, Event, Joined, Left, Upstream};
 pub use groups::{EnterError, GroupRegistry, Hub, Lease, Permit, Window, messages};
@@ -181,7 +182,8 @@ pub use user::{User, UserData};
 #[doc(hidden)]
 pub mod internals {
     pub use crate::groups::deliver::Publication;
-    pub use crate::groups::internals::{Entry, GroupIndex, MaskIndex, Membership, Slots};
+    pub use crate::groups::Slots;
+    pub use crate::groups::internals::{Entry, GroupIndex, MaskIndex, Membership};
     pub use crate::groups::{Greeting, HeartbeatSettings, MembershipLimits, Place};
     pub use crate::metrics::Metrics;
     pub use crate::outbound::{Link, LinkSettings, OutboundLimits, SlowConsumers};

@@ -14,6 +14,7 @@ const LAYERS: [(&str, &[&str]); 14] = [
     ("protocol", &["protocol"]),
     ("seams", &["transport", "auth", "outbound", "users"]),
     ("configuration", &["config"]),
+    ("other issuers", &["issuers"]),
     ("groups", &["groups"]),
     ("hooks", &["hooks"]),
     ("webhooks", &["webhooks"]),

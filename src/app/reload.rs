@@ -56,11 +56,12 @@ impl<U: UserData> Reloader<U> {
         // What is kept may not go with what is new.
         config.validate_for::<U>()?;
         let internal = services.internal.map(|listener| listener.address);
-        let live = Arc::new(Live::new(config, self.address, internal)?);
+        let live = Arc::new(Live::new(config, self.address, internal, &services.key_sources)?);
         let webhooks = upstream::rules(&live.config, self.address)?;
 
         // From here on nothing can fail.
         services.live.store(live.clone());
+        services.key_sources.keep_only(&live.issuers);
         services.config_origins.store(Arc::new(origins));
         self.apply_limits(&old.config, &live.config);
         services.webhooks.reconfigure(webhooks);

@@ -100,7 +100,7 @@ const RESTART: [&str; 19] = [
 ];
 
 /// Keys that a connection is given when it connects, and keeps.
-const LATER: [&str; 11] = [
+const LATER: [&str; 14] = [
     "limits.bytes_per_second",
     "limits.json_depth",
     "limits.max_fragments",
@@ -111,6 +111,9 @@ const LATER: [&str; 11] = [
     "limits.outbound_messages",
     "limits.requests_in_flight",
     "limits.write_timeout",
+    "reliable.buffer_bytes",
+    "reliable.buffer_messages",
+    "reliable.recovery_window",
     "users.max_record_bytes",
 ];
 
@@ -212,8 +215,9 @@ mod tests {
             Value::Number(number) => vec![json!(number.as_u64().unwrap() + 1)],
             Value::Array(_) => {
                 let items = ["webpubsub.joinLeaveGroup", "https://a.example.com", "10.0.0.0/8", "phone", KEY];
+                let issuer = json!({"issuer": "a", "jwks": "keys.json", "audiences": ["b"]});
                 let webhook = json!({"url": "http://localhost/", "user_events": "*"});
-                items.map(Value::from).into_iter().chain([webhook]).map(|item| json!([item])).collect()
+                items.map(Value::from).into_iter().chain([issuer, webhook]).map(|item| json!([item])).collect()
             }
             Value::String(text) => {
                 let longer = format!("1{text}");

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::deliver::{Answer, Deliver, Publication};
 use super::inner::{Command, FromSession, Publish, Request, Turn};
-use super::membership::{Counts, Membership, Place};
+use super::membership::{Counts, Hears, Membership, Place};
 use super::messages::Refusal;
 use super::registry::GroupRegistry;
 use crate::error::ErrorCode;
@@ -24,6 +24,7 @@ impl<U: UserData> Handler<Turn<U>> for GroupRegistry<U> {
         for message in turn.0 {
             match message {
                 FromSession::Connect(connect) => self.handle(connect, ctx),
+                FromSession::Recover(recover) => self.recover(recover),
                 FromSession::Request(request) => self.answer(request),
                 FromSession::Disconnect(disconnect) => self.handle(disconnect, ctx),
             }
@@ -36,7 +37,8 @@ impl<U: UserData> GroupRegistry<U> {
         let entry = self.membership.get(request.connection).filter(|entry| !entry.ending);
         let Some(entry) = entry else { return };
         let (place, id, ack_id) = (entry.place, request.connection, request.ack_id);
-        let answered = request.is_answered();
+        // Whoever asked by a socket that is gone does not wait any more: asked again, it is a duplicate.
+        let answered = request.is_answered() && entry.incarnation == request.incarnation;
         let result = match ack_id {
             Some(ack_id) if entry.acks.contains(ack_id) => {
                 Err(Refusal::new(ErrorCode::Duplicate, format!("Message with ack-id: {ack_id} has been processed")))
@@ -66,7 +68,9 @@ impl<U: UserData> GroupRegistry<U> {
                         cost => self.pay(id, |_| cost)?,
                     }
                 }
-                self.join_target(id, &target).map(|()| None)
+                let all = self.membership.get(id).is_some_and(|entry| entry.permissions.may_join_all());
+                let hears = if all { Hears::All } else { Hears::WhatItMayJoin };
+                self.join_target(id, &target, hears).map(|()| None)
             }
             Command::Leave(target) => {
                 self.may_join(id, &target)?;
@@ -84,7 +88,7 @@ impl<U: UserData> GroupRegistry<U> {
         let permissions = self.membership.get(id).map(|entry| &entry.permissions);
         let allowed = permissions.is_some_and(|permissions| match target {
             Target::Group(group) => permissions.may_join(group.as_str()),
-            Target::Mask(_) => permissions.may_join_all(),
+            Target::Mask(_) => permissions.may_join_masks(),
         });
         if allowed {
             return Ok(());
@@ -92,12 +96,12 @@ impl<U: UserData> GroupRegistry<U> {
         Err(Refusal::new(ErrorCode::Forbidden, format!("No role allows joining or leaving '{}'.", target.as_str())))
     }
 
-    pub(super) fn join_target(&mut self, id: ConnectionId, target: &Target) -> Result<(), Refusal> {
+    pub(super) fn join_target(&mut self, id: ConnectionId, target: &Target, hears: Hears) -> Result<(), Refusal> {
         match target {
             Target::Group(group) => self.join(id, group).map(|_| ()),
             Target::Mask(mask) => {
                 self.pay_for_scan(id, mask)?;
-                if let Some(audience) = self.membership.listen(id, mask).map_err(|error| self.refusal(error))?
+                if let Some(audience) = self.membership.listen(id, mask, hears).map_err(|error| self.refusal(error))?
                     && let Some(Place { worker, slot }) = self.membership.get(id).map(|entry| entry.place)
                 {
                     self.deliver(worker, Deliver::Join { slot, audience });
@@ -169,6 +173,7 @@ impl<U: UserData> GroupRegistry<U> {
             from,
             except,
             excluded: Vec::new(),
+            only: None,
             content,
             announcement,
             permit,

@@ -42,11 +42,15 @@ pub enum Limit {
     MaxRecordBytes,
     /// Logins that wait.
     LoginsWaiting,
+    /// Groups and patterns that one connection has roles or permissions for.
+    PermissionsPerConnection,
+    /// What a reliable connection has not acknowledged.
+    ReliableBuffer,
 }
 
 impl Limit {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Limit; 19] = [
+    pub const ALL: [Limit; 21] = [
         Self::MaxMessageBytes,
         Self::MaxFragments,
         Self::JsonDepth,
@@ -66,6 +70,8 @@ impl Limit {
         Self::MaxUndeclared,
         Self::MaxRecordBytes,
         Self::LoginsWaiting,
+        Self::PermissionsPerConnection,
+        Self::ReliableBuffer,
     ];
 
     /// The value of the label.
@@ -90,6 +96,8 @@ impl Limit {
             Self::MaxUndeclared => "max_undeclared",
             Self::MaxRecordBytes => "max_record_bytes",
             Self::LoginsWaiting => "logins_waiting",
+            Self::PermissionsPerConnection => "permissions_per_connection",
+            Self::ReliableBuffer => "reliable_buffer",
         }
     }
 }

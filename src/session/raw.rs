@@ -51,7 +51,7 @@ impl<U: UserData> Session<U> {
     /// An event that nobody handles: an ack for those who speak JSON, the end for a raw client (protocol 1.10).
     pub(super) fn on_unhandled(&self, ack_id: Option<u64>) {
         match self.subprotocol {
-            Subprotocol::Json => {
+            Subprotocol::Json | Subprotocol::ReliableJson => {
                 self.settle(ack_id, Err(Refusal::new(ErrorCode::NotFound, "Nobody handles this event.")));
             }
             Subprotocol::Raw => self.link.end(DisconnectKind::Unhandled.into()),
@@ -61,7 +61,7 @@ impl<U: UserData> Session<U> {
     /// An event that a webhook should have handled: as one that nobody handles, but trying again may help.
     pub(super) fn on_failed(&self, ack_id: Option<u64>) {
         match self.subprotocol {
-            Subprotocol::Json => {
+            Subprotocol::Json | Subprotocol::ReliableJson => {
                 let refusal =
                     Refusal::new(ErrorCode::InternalServerError, "The application could not handle this event.");
                 self.settle(ack_id, Err(refusal));

@@ -3,6 +3,7 @@
 //! The registry is its only writer. Every method keeps the indexes, the per-worker counts and the connections' own
 //! lists in step; what has to be told to fan-outs and hooks is what the methods return.
 
+mod listening;
 mod questions;
 mod route;
 mod scan;
@@ -23,8 +24,9 @@ use crate::event::Connection;
 use crate::ids::{ConnectionId, GroupName, UserId};
 use crate::mask::Mask;
 use crate::metrics::Limit;
-use crate::outbound::Rate;
+use crate::outbound::{Moment, Rate};
 
+pub use self::listening::{Hears, Moved};
 pub use self::questions::{Counts, Page};
 pub use self::route::Route;
 pub use self::scan::{ConnectionFilter, GroupFilter, Hearing, Named, Reach, Step};
@@ -107,6 +109,14 @@ pub struct Entry<U> {
     pub scans: Rate,
     /// When it began, in milliseconds since 1970.
     pub connected_at: u64,
+    /// Which of its sockets it goes on by: a reliable connection may have several, one after another.
+    pub incarnation: u32,
+    /// How many sockets were asked for.
+    pub claims: u32,
+    /// Whether there may be another socket.
+    pub recoverable: bool,
+    /// When it has to end, where its token's expiry counts.
+    pub expires_at: Option<Moment>,
     /// Keys of its groups, in order.
     groups: Vec<u32>,
     /// Keys of the masks it listens to, in order.
@@ -125,6 +135,10 @@ impl<U> Entry<U> {
             acks: AckIds::default(),
             scans: Rate::default(),
             connected_at: 0,
+            incarnation: 0,
+            claims: 0,
+            recoverable: false,
+            expires_at: None,
             groups: Vec::new(),
             masks: Vec::new(),
             ending: false,
@@ -146,19 +160,34 @@ impl Hearers {
     }
 
     fn insert(&mut self, id: ConnectionId, worker: u32) {
-        let worker = worker as usize;
         if self.connections.insert(id) {
-            if self.by_worker.len() <= worker {
-                self.by_worker.resize(worker + 1, 0);
-            }
-            self.by_worker[worker] += 1;
+            self.count_in(worker);
         }
     }
 
     fn remove(&mut self, id: ConnectionId, worker: u32) {
-        if self.connections.remove(&id)
-            && let Some(count) = self.by_worker.get_mut(worker as usize)
-        {
+        if self.connections.remove(&id) {
+            self.count_out(worker);
+        }
+    }
+
+    /// One of the connections is served by another worker.
+    fn relocate(&mut self, from: u32, to: u32) -> Audience {
+        self.count_out(from);
+        self.count_in(to);
+        self.audience
+    }
+
+    fn count_in(&mut self, worker: u32) {
+        let worker = worker as usize;
+        if self.by_worker.len() <= worker {
+            self.by_worker.resize(worker + 1, 0);
+        }
+        self.by_worker[worker] += 1;
+    }
+
+    fn count_out(&mut self, worker: u32) {
+        if let Some(count) = self.by_worker.get_mut(worker as usize) {
             *count -= 1;
         }
     }
@@ -186,6 +215,8 @@ struct Group {
 #[derive(Debug)]
 struct Listened {
     mask: Mask,
+    /// Who alone hears by it, and only groups that it may join; `None` for those who hear every group.
+    only: Option<ConnectionId>,
     hearers: Hearers,
 }
 
@@ -348,51 +379,18 @@ impl<U> Membership<U> {
         Some(self.remove_member(id, worker, key))
     }
 
-    /// Makes a connection a listener; `None` when it was one already.
-    ///
-    /// # Errors
-    /// [`JoinError`]; nothing has changed then.
-    pub fn listen(&mut self, id: ConnectionId, mask: &Mask) -> Result<Option<Audience>, JoinError> {
-        let entry = self.connections.get_mut(&id).filter(|entry| !entry.ending);
-        let entry = entry.ok_or(JoinError::ConnectionNotFound)?;
-        let known = self.masks.get(mask);
-        if known.is_some_and(|key| entry.masks.binary_search(&key).is_ok()) {
-            return Ok(None);
-        }
-        if entry.masks.len() >= self.limits.masks_per_connection {
-            return Err(JoinError::TooManyMasks);
-        }
-        if known.is_none() && self.listened.len() >= self.limits.masks_per_hub {
-            return Err(JoinError::TooManyMasksInHub);
-        }
-        let worker = entry.place.worker;
-        let key = match known {
-            Some(key) => key,
-            None => {
-                let key = self.listened.insert(Listened { mask: mask.clone(), hearers: Hearers::new() }) as u32;
-                self.masks.insert(mask.clone(), key);
-                for (_, group) in self.index.matching(mask) {
-                    self.groups[group as usize].listened_by.push(key);
-                }
-                key
-            }
-        };
-        if let Err(place) = entry.masks.binary_search(&key) {
-            entry.masks.insert(place, key);
-        }
-        let listened = &mut self.listened[key as usize];
-        listened.hearers.insert(id, worker);
-        Ok(Some(listened.hearers.audience))
-    }
-
-    /// Ends a listener's mask; `None` when it did not listen to it.
-    pub fn unlisten(&mut self, id: ConnectionId, mask: &Mask) -> Option<Audience> {
-        let key = self.masks.get(mask)?;
+    /// Has a connection be served at another place. Tells where it was and what it hears; `None` when it is not here.
+    pub fn relocate(&mut self, id: ConnectionId, place: Place) -> Option<(Place, Vec<Audience>)> {
         let entry = self.connections.get_mut(&id)?;
-        let place = entry.masks.binary_search(&key).ok()?;
-        entry.masks.remove(place);
-        let worker = entry.place.worker;
-        Some(self.remove_listener(id, worker, key))
+        let before = std::mem::replace(&mut entry.place, place);
+        let mut audiences = Vec::with_capacity(entry.groups.len() + entry.masks.len());
+        for key in &entry.groups {
+            audiences.push(self.groups[*key as usize].hearers.relocate(before.worker, place.worker));
+        }
+        for key in &entry.masks {
+            audiences.push(self.listened[*key as usize].hearers.relocate(before.worker, place.worker));
+        }
+        Some((before, audiences))
     }
 
     /// Takes a connection that has ended out of some of its groups if it is in more than `most`; nothing otherwise.
@@ -441,7 +439,7 @@ impl<U> Membership<U> {
         if let Some(key) = self.index.get(name.as_str()) {
             return key;
         }
-        let listened_by = self.masks.matching(name.as_str()).collect();
+        let listened_by = self.masks_that_hear(name.as_str()).collect();
         let group = Group { name: name.clone(), hearers: Hearers::new(), listened_by, declared: false };
         let key = self.groups.insert(group) as u32;
         self.index.insert(name.clone(), key);
@@ -463,20 +461,6 @@ impl<U> Membership<U> {
             self.index.remove(change.group.as_str());
         }
         change
-    }
-
-    fn remove_listener(&mut self, id: ConnectionId, worker: u32, key: u32) -> Audience {
-        let listened = &mut self.listened[key as usize];
-        listened.hearers.remove(id, worker);
-        let audience = listened.hearers.audience;
-        if listened.hearers.connections.is_empty() {
-            let mask = self.listened.remove(key as usize).mask;
-            self.masks.remove(&mask);
-            for (_, group) in self.index.matching(&mask) {
-                self.groups[group as usize].listened_by.retain(|other| *other != key);
-            }
-        }
-        audience
     }
 
     fn has_other_of_user(&self, entry: &Entry<U>, key: Option<u32>) -> bool {

@@ -12,7 +12,7 @@ use crate::groups::deliver::{Deliver, Publication};
 use crate::groups::inner::{
     Announce, EndStoreUser, IsDuplicate, ListenAsOwn, Probe, Reconfigure, Retire, StoreUsers, Watch,
 };
-use crate::groups::membership::{Counts, Entry, Gone, Place};
+use crate::groups::membership::{Counts, Entry, Gone, Hears, Place};
 use crate::groups::messages::{
     Broadcast, BroadcastTo, Close, Connect, Count, Counted, Disconnect, Groups, GroupsPage, Join, Leave, Listen,
     Members, MembersPage, Reached, Refusal, Send,
@@ -28,15 +28,12 @@ impl<U: UserData> Handler<Connect<U>> for GroupRegistry<U> {
     type Result = ();
 
     fn handle(&mut self, connect: Connect<U>, _: &mut Self::Context) {
-        let Connect { connection, permissions, groups, place, fanout } = connect;
-        let worker = place.worker as usize;
-        if self.workers.len() <= worker {
-            self.workers.resize(worker + 1, None);
-        }
-        self.workers[worker] = Some(fanout);
+        let Connect { connection, permissions, groups, place, fanout, recoverable, expires_at } = connect;
+        self.know_worker(place.worker, fanout);
         let id = connection.id;
         let mut entry = Entry::new(connection.clone(), permissions, place);
         entry.connected_at = clock::now();
+        (entry.recoverable, entry.expires_at) = (recoverable, expires_at);
         self.membership.connect(entry);
         self.emit(Event::Connected(connection.clone()));
 
@@ -65,6 +62,11 @@ impl<U: UserData> Handler<Disconnect> for GroupRegistry<U> {
     type Result = ();
 
     fn handle(&mut self, disconnect: Disconnect, ctx: &mut Self::Context) {
+        let entry = self.membership.get(disconnect.connection);
+        // A socket that the connection does not go on by has nothing to say about its end.
+        if entry.is_none_or(|entry| entry.incarnation != disconnect.incarnation) {
+            return;
+        }
         let reason = disconnect.reason.leave_reason();
         let left = self.membership.leave_some(disconnect.connection, LEAVES_AT_A_TIME);
         if let Some((place, connection)) = self.place_and_connection(disconnect.connection)
@@ -82,6 +84,8 @@ impl<U: UserData> Handler<Disconnect> for GroupRegistry<U> {
             return;
         };
         self.deliver(place.worker, Deliver::Detach { slot: place.slot, audiences });
+        self.metrics.connections.decrement(1);
+        self.metrics.closed(disconnect.reason.kind());
         for change in left {
             self.left(&connection, change, reason);
         }
@@ -94,7 +98,8 @@ impl<U: UserData> Handler<Join> for GroupRegistry<U> {
     type Result = Result<(), Refusal>;
 
     fn handle(&mut self, join: Join, _: &mut Self::Context) -> Self::Result {
-        self.join_target(join.connection, &join.target)
+        // Whoever sends this from the inside decides what the connection hears.
+        self.join_target(join.connection, &join.target, Hears::All)
     }
 }
 
@@ -136,6 +141,7 @@ impl<U: UserData> Handler<Announce> for GroupRegistry<U> {
             from: None,
             except: None,
             excluded: Vec::new(),
+            only: None,
             content: Data::text(announce.text).into(),
             announcement: Some(announce.announcement),
             permit: Some(announce.permit),
