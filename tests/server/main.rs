@@ -49,3 +49,6 @@ mod support;
 mod tls;
 mod tokens;
 mod user_data;
+mod webhooks;
+mod webhooks_asked;
+mod webhooks_failing;
