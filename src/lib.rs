@@ -181,7 +181,8 @@ pub use user::{User, UserData};
 #[doc(hidden)]
 pub mod internals {
     pub use crate::groups::deliver::Publication;
-    pub use crate::groups::internals::{Entry, GroupIndex, MaskIndex, Membership, Slots};
+    pub use crate::groups::Slots;
+    pub use crate::groups::internals::{Entry, GroupIndex, MaskIndex, Membership};
     pub use crate::groups::{Greeting, HeartbeatSettings, MembershipLimits, Place};
     pub use crate::metrics::Metrics;
     pub use crate::outbound::{Link, LinkSettings, OutboundLimits, SlowConsumers};

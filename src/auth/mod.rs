@@ -15,6 +15,7 @@ pub mod origin;
 pub mod pattern;
 pub mod peer;
 pub mod permissions;
+pub mod reconnection;
 pub mod throttle;
 pub mod token;
 

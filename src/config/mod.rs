@@ -17,6 +17,7 @@ mod load;
 mod log;
 mod overlay;
 mod pages;
+mod reliable;
 mod reloadable;
 mod schema;
 mod secret;
@@ -49,6 +50,7 @@ pub use self::load::{DEFAULT_FILE, Loaded};
 pub use self::log::{LogConfig, LogFormat};
 pub use self::overlay::Origins;
 pub use self::pages::{PagesConfig, ServePage};
+pub use self::reliable::ReliableConfig;
 pub use self::reloadable::{Changed, Takes};
 pub use self::secret::{AccessKey, AccessKeyError, DatabaseUrl, DatabaseUrlError};
 pub use self::server::{InternalConfig, ServerConfig, TlsConfig};
@@ -92,6 +94,8 @@ pub struct Config {
     pub fanout: FanoutConfig,
     /// How soon a vanished peer is noticed.
     pub heartbeat: HeartbeatConfig,
+    /// How reliable connections outlive their sockets.
+    pub reliable: ReliableConfig,
     /// What hooks may take.
     pub hooks: HooksConfig,
     /// How long a shutdown takes.
@@ -113,6 +117,7 @@ impl Default for Config {
             limits: LimitsConfig::default(),
             fanout: FanoutConfig::default(),
             heartbeat: HeartbeatConfig::default(),
+            reliable: ReliableConfig::default(),
             hooks: HooksConfig::default(),
             shutdown: ShutdownConfig::default(),
             pages: PagesConfig::default(),

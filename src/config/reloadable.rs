@@ -99,7 +99,7 @@ const RESTART: [&str; 18] = [
 ];
 
 /// Keys that a connection is given when it connects, and keeps.
-const LATER: [&str; 11] = [
+const LATER: [&str; 14] = [
     "limits.bytes_per_second",
     "limits.json_depth",
     "limits.max_fragments",
@@ -110,6 +110,9 @@ const LATER: [&str; 11] = [
     "limits.outbound_messages",
     "limits.requests_in_flight",
     "limits.write_timeout",
+    "reliable.buffer_bytes",
+    "reliable.buffer_messages",
+    "reliable.recovery_window",
     "users.max_record_bytes",
 ];
 

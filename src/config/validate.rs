@@ -92,6 +92,7 @@ impl Config {
             ("limits.requests_in_flight", limits.requests_in_flight),
             ("limits.mask_scan_per_second", limits.mask_scan_per_second),
             ("limits.list_page", limits.list_page),
+            ("reliable.buffer_messages", self.reliable.buffer_messages),
             ("users.max_record_bytes", self.users.max_record_bytes),
             ("fanout.window_bytes", self.fanout.window_bytes),
             ("hooks.queue", hooks.queue),
@@ -183,6 +184,13 @@ impl Config {
         });
         check.that(limits.max_message_bytes <= self.fanout.window_bytes, "fanout.window_bytes", || {
             "must be at least limits.max_message_bytes, or the largest message can never be published".to_owned()
+        });
+        check.that(limits.max_message_bytes <= self.reliable.buffer_bytes, "reliable.buffer_bytes", || {
+            "must be at least limits.max_message_bytes, or one large message closes who receives it".to_owned()
+        });
+        let longest = Duration::from_secs(600);
+        check.that(self.reliable.recovery_window <= longest, "reliable.recovery_window", || {
+            "must be at most 10m: whoever is away that long is gone".to_owned()
         });
         check.that(limits.json_depth <= 128, "limits.json_depth", || "must be at most 128".to_owned());
         check.that(limits.list_page <= 200, "limits.list_page", || "must be at most 200".to_owned());

@@ -17,6 +17,7 @@ pub mod mounted;
 pub mod pages;
 pub mod porch;
 mod problem;
+pub mod recovery;
 mod routes;
 mod seats;
 pub mod services;

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use actix_http::header::HeaderMap;
 use actix_web::HttpRequest;
@@ -26,7 +26,7 @@ use crate::ids::{HubName, UserId};
 use crate::issuers::KeySources;
 use crate::metrics::{Limit, Metrics};
 use crate::monitor::Monitor;
-use crate::outbound::{LinkSettings, OutboundLimits};
+use crate::outbound::{LinkSettings, OutboundLimits, ReplayLimits};
 use crate::protocol::json::ParseOptions;
 use crate::session::{InboundRates, SessionSettings};
 use crate::transport::decoder::DecoderLimits;
@@ -266,6 +266,16 @@ impl<U: UserData> Services<U> {
         })
     }
 
+    /// What is kept of reliable connections, so that they can go on by another socket.
+    pub fn replay_limits(&self) -> ReplayLimits {
+        let config = self.config();
+        let reliable = &config.reliable;
+        match reliable.recovery_window.is_zero() {
+            true => ReplayLimits { messages: 0, bytes: 0 },
+            false => ReplayLimits { messages: reliable.buffer_messages, bytes: reliable.buffer_bytes },
+        }
+    }
+
     /// What the sessions of a worker share, in hubs with masks and in hubs without.
     pub fn session_settings(&self, masks: bool) -> SessionSettings<U> {
         let config = self.config();
@@ -282,13 +292,16 @@ impl<U: UserData> Services<U> {
                 bytes_per_second: limits.bytes_per_second,
             },
             hooks: self.hooks.clone(),
+            recovery_window: config.reliable.recovery_window,
             metrics: self.metrics.clone(),
         }
     }
 
-    /// What the sessions of those share who watch the server: no hook hears them, and they count nowhere.
+    /// What the sessions of those share who watch the server: no hook hears them, they count nowhere, and what they miss
+    /// is the past.
     pub fn watching_settings(&self) -> SessionSettings<U> {
-        SessionSettings { hooks: None, metrics: self.monitor.aside().clone(), ..self.session_settings(true) }
+        let metrics = self.monitor.aside().clone();
+        SessionSettings { hooks: None, recovery_window: Duration::ZERO, metrics, ..self.session_settings(true) }
     }
 
     /// The hub that a path leads to, or `None` where it leads elsewhere.

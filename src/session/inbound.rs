@@ -82,7 +82,7 @@ impl<U: UserData> Session<U> {
                 self.propose(Proposal::Event { name: name.as_str().to_owned(), content }, ack_id, ctx);
             }
             ClientFrame::Ping => self.reply(encoder::text(json::pong)),
-            ClientFrame::SequenceAck { .. } => {}
+            ClientFrame::SequenceAck { sequence_id } => self.link.acknowledge(sequence_id),
             ClientFrame::ListMembers { group, page, ack_id } => match read_token(&page, |token| token.parse().ok()) {
                 Ok(after) => {
                     let limit = usize::from(page.limit);
@@ -106,7 +106,8 @@ impl<U: UserData> Session<U> {
 
     /// Sends a request; its answer comes by the fan-out.
     pub(super) fn ask(&self, ack_id: Option<u64>, command: Command) {
-        let request = Request { connection: self.connection.id, ack_id, command };
+        let (connection, incarnation) = (self.connection.id, self.incarnation);
+        let request = Request { connection, incarnation, ack_id, command };
         if request.is_answered() {
             self.link.gate.asked();
         }

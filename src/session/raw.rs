@@ -51,7 +51,7 @@ impl<U: UserData> Session<U> {
     /// An event that nobody handles: an ack for those who speak JSON, the end for a raw client (protocol 1.10).
     pub(super) fn on_unhandled(&self, ack_id: Option<u64>) {
         match self.subprotocol {
-            Subprotocol::Json => {
+            Subprotocol::Json | Subprotocol::ReliableJson => {
                 self.settle(ack_id, Err(Refusal::new(ErrorCode::NotFound, "Nobody handles this event.")));
             }
             Subprotocol::Raw => self.link.end(DisconnectKind::Unhandled.into()),

@@ -286,6 +286,12 @@ impl<U: UserData> TestServer<U> {
         self.http_at(self.address, method, path, headers, body).await
     }
 
+    /// Sends a request as it is, bytes that are no text among them, and reads the answer.
+    pub async fn http_bytes(&self, request: &[u8]) -> Answer {
+        let tls = self.authority.as_ref().map(|authority| authority.client_config());
+        http::exchange(Stream::connect(self.address, tls).await, request).await
+    }
+
     /// The same at another of its addresses.
     pub async fn http_at(
         &self,
