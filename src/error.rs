@@ -152,6 +152,8 @@ pub enum DisconnectKind {
     ConnectionLimit,
     /// The session to be recovered is unknown, over, or not this client's.
     RecoveryRefused,
+    /// The same connection goes on by another socket.
+    Displaced,
     /// The session broke inside the server.
     SessionLost,
 }
@@ -167,7 +169,7 @@ struct Row {
 
 impl DisconnectKind {
     /// Every kind, in the order of the table.
-    pub const ALL: [DisconnectKind; 20] = [
+    pub const ALL: [DisconnectKind; 21] = [
         Self::ClosedByClient,
         Self::ClosedByServer,
         Self::GoingAway,
@@ -187,6 +189,7 @@ impl DisconnectKind {
         Self::RateLimit,
         Self::ConnectionLimit,
         Self::RecoveryRefused,
+        Self::Displaced,
         Self::SessionLost,
     ];
 
@@ -230,6 +233,7 @@ impl DisconnectKind {
             Self::RecoveryRefused => {
                 row(1008, "recovery refused", true, Disconnected, "the session cannot be recovered; connect anew")
             }
+            Self::Displaced => row(1008, "displaced", false, Disconnected, "the connection goes on by another socket"),
             // Not 1011: after 1008 an SDK connects anew at once, after anything else it first tries to recover.
             Self::SessionLost => row(1008, "session lost", true, Disconnected, "the session failed inside the server"),
         }
@@ -238,6 +242,11 @@ impl DisconnectKind {
     /// What logs and metrics call it.
     pub const fn name(self) -> &'static str {
         self.row().name
+    }
+
+    /// Whether it is the network that has ended and not the connection: a reliable one waits for its peer to come back.
+    pub const fn is_loss(self) -> bool {
+        matches!(self, Self::Lost | Self::WriteTimeout | Self::PingTimeout)
     }
 
     /// The close code (RFC 6455, 7.4).

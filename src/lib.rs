@@ -148,6 +148,7 @@ mod groups;
 mod hooks;
 mod http;
 mod ids;
+mod issuers;
 mod mask;
 mod metrics;
 mod monitor;
@@ -158,6 +159,7 @@ mod template;
 mod transport;
 mod user;
 pub mod users;
+mod webhooks;
 
 #[cfg(feature = "mount")]
 pub use app::Mount;
@@ -165,7 +167,7 @@ pub use app::{CertificateError, ReloadError, Running, Server, StartError};
 pub use auth::pattern;
 pub use auth::permissions::{Action, HubRole, Permissions, Role, RoleError, TooManyRoles};
 pub use error::{Disconnect, DisconnectKind, ErrorCode, LeaveReason};
-pub use event::{Authority, Connection, Disconnected, Event, Joined, Left};
+pub use event::{Authority, Connection, Disconnected, Event, Joined, Left, Upstream};
 pub use groups::{EnterError, GroupRegistry, Hub, Lease, Permit, Window, messages};
 pub use hooks::{Authentication, Connecting, Hooks, Identity, Incoming, LoginAttempt, Said, Verdict};
 pub use http::{Problem, Routes, SettingsError};
@@ -180,7 +182,8 @@ pub use user::{User, UserData};
 #[doc(hidden)]
 pub mod internals {
     pub use crate::groups::deliver::Publication;
-    pub use crate::groups::internals::{Entry, GroupIndex, MaskIndex, Membership, Slots};
+    pub use crate::groups::Slots;
+    pub use crate::groups::internals::{Entry, GroupIndex, MaskIndex, Membership};
     pub use crate::groups::{Greeting, HeartbeatSettings, MembershipLimits, Place};
     pub use crate::metrics::Metrics;
     pub use crate::outbound::{Link, LinkSettings, OutboundLimits, SlowConsumers};

@@ -10,12 +10,14 @@ mod fanout;
 mod heartbeat;
 mod hooks;
 mod hubs;
+mod issuers;
 mod limits;
 mod listing;
 mod load;
 mod log;
 mod overlay;
 mod pages;
+mod reliable;
 mod reloadable;
 mod schema;
 mod secret;
@@ -25,6 +27,7 @@ mod shutdown;
 mod units;
 mod users;
 mod validate;
+mod webhooks;
 mod yaml;
 
 use std::borrow::Cow;
@@ -38,6 +41,7 @@ pub use self::fanout::FanoutConfig;
 pub use self::heartbeat::HeartbeatConfig;
 pub use self::hooks::HooksConfig;
 pub use self::hubs::{AnnouncePer, AnnouncementsConfig, HubConfig, HubsConfig, RawClients};
+pub use self::issuers::{IssuerConfig, JwtConfig, KeySetLocation, KeySetLocationError};
 pub use self::limits::LimitsConfig;
 pub use self::listing::Listed;
 pub(crate) use self::listing::list;
@@ -47,6 +51,7 @@ pub use self::load::{DEFAULT_FILE, Loaded};
 pub use self::log::{LogConfig, LogFormat};
 pub use self::overlay::Origins;
 pub use self::pages::{PagesConfig, ServePage};
+pub use self::reliable::ReliableConfig;
 pub use self::reloadable::{Changed, Takes};
 pub use self::secret::{AccessKey, AccessKeyError, DatabaseUrl, DatabaseUrlError};
 pub use self::server::{InternalConfig, ServerConfig, TlsConfig};
@@ -54,6 +59,11 @@ pub use self::shutdown::ShutdownConfig;
 #[cfg(feature = "cli")]
 pub(crate) use self::units::parse_duration;
 pub use self::users::UsersConfig;
+pub use crate::auth::jwks::SigningAlgorithm;
+pub use self::webhooks::{
+    SystemEvent, SystemEventError, UserEvents, UserEventsError, WebhookConfig, WebhookUrl, WebhookUrlError,
+    WebhooksConfig,
+};
 pub use crate::outbound::SlowConsumers;
 
 /// All settings of a server.
@@ -89,8 +99,12 @@ pub struct Config {
     pub fanout: FanoutConfig,
     /// How soon a vanished peer is noticed.
     pub heartbeat: HeartbeatConfig,
+    /// How reliable connections outlive their sockets.
+    pub reliable: ReliableConfig,
     /// What hooks may take.
     pub hooks: HooksConfig,
+    /// What webhooks may take.
+    pub webhooks: WebhooksConfig,
     /// How long a shutdown takes.
     pub shutdown: ShutdownConfig,
     /// Which pages are served.
@@ -110,7 +124,9 @@ impl Default for Config {
             limits: LimitsConfig::default(),
             fanout: FanoutConfig::default(),
             heartbeat: HeartbeatConfig::default(),
+            reliable: ReliableConfig::default(),
             hooks: HooksConfig::default(),
+            webhooks: WebhooksConfig::default(),
             shutdown: ShutdownConfig::default(),
             pages: PagesConfig::default(),
             log: LogConfig::default(),

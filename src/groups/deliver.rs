@@ -1,19 +1,23 @@
 //! What a registry says to the fan-outs.
 
+use std::collections::HashSet;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::Message;
+use actix::{Addr, Message};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
+use super::fanout::Fanout;
 use super::inner::Probe;
 use super::membership::{Audience, Place};
 use super::messages::{Content, Refusal};
 use super::window::Permit;
 use crate::error::Disconnect as Reason;
-use crate::ids::{GroupName, UserId};
+use crate::ids::{ConnectionId, GroupName, UserId};
 use crate::mask::Mask;
+use crate::outbound::Replay;
 use crate::protocol::json::{EncodedTail, GroupMessage};
 
 /// The answer to a client's request.
@@ -38,6 +42,8 @@ pub struct Publication {
     pub except: Option<Place>,
     /// Others who do not get it.
     pub excluded: Vec<Place>,
+    /// Who alone gets it, where not everybody does: those that passed a filter.
+    pub only: Option<Arc<HashSet<ConnectionId>>>,
     /// What is sent.
     pub content: Content,
     /// The `announcement` property, which also makes it one that may be dropped.
@@ -60,6 +66,39 @@ impl Publication {
     }
 }
 
+/// Has a connection go on by another socket.
+#[derive(Debug)]
+pub struct HandOver {
+    /// Where it was.
+    pub slot: u32,
+    /// The connection.
+    pub id: ConnectionId,
+    /// What it hears.
+    pub audiences: Vec<Audience>,
+    /// Who serves it from now on.
+    pub to: Addr<Fanout>,
+    /// Where that is.
+    pub to_slot: u32,
+}
+
+/// What one fan-out hands over to another, or to itself.
+pub struct Resume {
+    /// Where the connection is now.
+    pub slot: u32,
+    /// The connection.
+    pub id: ConnectionId,
+    /// What its peer may not have received; nothing where it was over.
+    pub replay: Option<Box<Replay>>,
+    /// Its place among the connections that the server allows.
+    pub seat: Option<Box<dyn Send>>,
+}
+
+impl fmt::Debug for Resume {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Resume").field("slot", &self.slot).field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
 /// What the registry tells a fan-out, in the order in which it decided.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
@@ -70,6 +109,12 @@ pub enum Deliver {
     Join { slot: u32, audience: Audience },
     /// Take it out again.
     Leave { slot: u32, audience: Audience },
+    /// Make a connection that goes on here part of everything that it hears.
+    Adopt { slot: u32, audiences: Vec<Audience> },
+    /// Hand a connection over to where it goes on.
+    HandOver(Box<HandOver>),
+    /// Go on with a connection; this comes from the fan-out that had it.
+    Resume(Box<Resume>),
     /// Let a connection go.
     Detach { slot: u32, audiences: Vec<Audience> },
     /// Answer a request.

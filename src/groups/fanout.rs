@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use actix::fut::ActorFuture;
 use actix::{Actor, Addr, AsyncContext, Context, Handler, WrapFuture};
 
-use super::deliver::{Deliver, Publication};
+use super::deliver::{Deliver, Publication, Resume};
 use super::fatal::exit_if_panicking;
 use super::operate::Load;
 use super::slots::Slots;
@@ -158,6 +158,9 @@ impl Handler<Deliver> for Fanout {
             Deliver::Join { slot, audience } => slots.join(audience, slot),
             Deliver::Leave { slot, audience } => slots.leave(audience, slot),
             Deliver::Detach { slot, audiences } => slots.detach(slot, &audiences),
+            Deliver::Adopt { slot, audiences } => audiences.into_iter().for_each(|audience| slots.join(audience, slot)),
+            Deliver::HandOver(hand_over) => pass_on(slots.hand_over(*hand_over)),
+            Deliver::Resume(resume) => pass_on(slots.resume(*resume)),
             Deliver::Answer { slot, answer } => slots.answer(slot, &answer),
             Deliver::Send { slots: to, content, permit } => {
                 slots.send(&to, &content);
@@ -182,6 +185,13 @@ impl Handler<Deliver> for Fanout {
             // The mailbox may never be empty while publishers are fast; reading and writing must go on too.
             ctx.wait(tokio::task::yield_now().into_actor(self));
         }
+    }
+}
+
+/// Not bounded by the mailbox: each connection is handed over once for each time that it was recovered.
+fn pass_on(handed: Option<(Addr<Fanout>, Resume)>) {
+    if let Some((to, resume)) = handed {
+        to.do_send(Deliver::Resume(Box::new(resume)));
     }
 }
 

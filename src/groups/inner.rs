@@ -2,19 +2,23 @@
 //!
 //! Not for others: permissions and bounds are the business of those who send these.
 
+use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use actix::{Message, Recipient};
+use actix::{Addr, Message, Recipient};
 use serde_json::value::RawValue;
 
+use super::fanout::Fanout;
+use super::membership::Place;
 use super::messages::{Connect, Content, Disconnect, Refusal};
 use super::registry::RegistrySettings;
 use super::watch::Watcher;
 use super::window::Permit;
 use crate::error::Disconnect as Reason;
-use crate::event::Event;
+use crate::event::{Connection, Event};
 use crate::ids::{ConnectionId, GroupName, Target, UserId};
+use crate::outbound::Moment;
 use crate::user::UserData;
 
 /// Tells the members of a group about one of their own. Stands below messages: dropped where a queue is over half.
@@ -40,10 +44,45 @@ pub struct Turn<U: UserData>(pub Vec<FromSession<U>>);
 pub enum FromSession<U: UserData> {
     /// Its connection is there.
     Connect(Connect<U>),
+    /// Its connection goes on by another socket.
+    Recover(Recover),
     /// What its client asks for.
     Request(Request),
     /// Its connection is gone.
     Disconnect(Disconnect),
+}
+
+/// Asks for a connection that somebody wants to go on with by another socket; `None` where that cannot be.
+#[derive(Message)]
+#[rtype(result = "Option<Claimed<U>>")]
+pub struct Claim<U: UserData> {
+    /// The connection.
+    pub connection: ConnectionId,
+    /// Names the user-data type of the hub.
+    pub user: PhantomData<U>,
+}
+
+/// A connection that may go on by another socket. Nothing has happened to it yet.
+pub struct Claimed<U> {
+    /// The connection.
+    pub connection: Arc<Connection<U>>,
+    /// The number of the next socket; the latest claim that is made use of wins.
+    pub incarnation: u32,
+    /// When it has to end, where its token's expiry counts.
+    pub expires_at: Option<Moment>,
+}
+
+/// Has a connection go on where its new socket is served.
+#[derive(Debug)]
+pub struct Recover {
+    /// The connection.
+    pub connection: ConnectionId,
+    /// The number that the claim was given.
+    pub incarnation: u32,
+    /// Where it is served from now on.
+    pub place: Place,
+    /// The fan-out that serves it there.
+    pub fanout: Addr<Fanout>,
 }
 
 /// What a client asks for itself: permissions and limits apply, and the answer comes by its fan-out.
@@ -51,6 +90,8 @@ pub enum FromSession<U: UserData> {
 pub struct Request {
     /// The client's connection.
     pub connection: ConnectionId,
+    /// By which of its sockets it asks, and is answered.
+    pub incarnation: u32,
     /// The number of the ack it wants.
     pub ack_id: Option<u64>,
     /// What it wants.

@@ -100,6 +100,10 @@ pub struct Connect<U: 'static> {
     pub(crate) place: Place,
     /// The fan-out that serves it.
     pub(crate) fanout: Addr<Fanout>,
+    /// Whether its peer may come back by another socket.
+    pub(crate) recoverable: bool,
+    /// When it has to end, where its token's expiry counts.
+    pub(crate) expires_at: Option<Moment>,
 }
 
 /// How a connection ended.
@@ -107,7 +111,7 @@ pub struct Connect<U: 'static> {
 pub enum End {
     /// It is over.
     Final,
-    /// The network is gone, the logical connection could be recovered. The plain subprotocol treats it as final.
+    /// The network is gone, and nobody has come back in time, or could have.
     Lost,
 }
 
@@ -121,6 +125,8 @@ pub struct Disconnect {
     pub end: End,
     /// Why it ended.
     pub reason: Reason,
+    /// By which of its sockets this is said: it counts only of the one that it goes on by.
+    pub(crate) incarnation: u32,
 }
 
 /// Makes a connection a member of a group, or a listener of a mask. Joining twice succeeds and changes nothing.

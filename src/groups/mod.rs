@@ -31,7 +31,7 @@ pub use membership::MembershipLimits;
 pub use membership::Place;
 pub use outbox::{Outbox, Outboxes};
 pub use registry::{GroupRegistry, RegistrySettings};
-pub use slots::{Greeting, HeartbeatSettings};
+pub use slots::{Greeting, HeartbeatSettings, Lost, Slots};
 pub use window::{Permit, Window};
 
 /// For `benches/`.
@@ -39,5 +39,4 @@ pub use window::{Permit, Window};
 pub mod internals {
     pub use super::index::{GroupIndex, MaskIndex};
     pub use super::membership::{Entry, Membership};
-    pub use super::slots::Slots;
 }

@@ -24,6 +24,7 @@ impl<U: UserData> Handler<Turn<U>> for GroupRegistry<U> {
         for message in turn.0 {
             match message {
                 FromSession::Connect(connect) => self.handle(connect, ctx),
+                FromSession::Recover(recover) => self.recover(recover),
                 FromSession::Request(request) => self.answer(request),
                 FromSession::Disconnect(disconnect) => self.handle(disconnect, ctx),
             }
@@ -36,7 +37,8 @@ impl<U: UserData> GroupRegistry<U> {
         let entry = self.membership.get(request.connection).filter(|entry| !entry.ending);
         let Some(entry) = entry else { return };
         let (place, id, ack_id) = (entry.place, request.connection, request.ack_id);
-        let answered = request.is_answered();
+        // Whoever asked by a socket that is gone does not wait any more: asked again, it is a duplicate.
+        let answered = request.is_answered() && entry.incarnation == request.incarnation;
         let result = match ack_id {
             Some(ack_id) if entry.acks.contains(ack_id) => {
                 Err(Refusal::new(ErrorCode::Duplicate, format!("Message with ack-id: {ack_id} has been processed")))
@@ -171,6 +173,7 @@ impl<U: UserData> GroupRegistry<U> {
             from,
             except,
             excluded: Vec::new(),
+            only: None,
             content,
             announcement,
             permit,

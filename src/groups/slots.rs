@@ -1,5 +1,7 @@
 //! The connections of one worker and their share of every audience: what a fan-out does, without the actor around it.
 
+mod recovery;
+
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::Duration;
@@ -9,6 +11,8 @@ use indexmap::IndexSet;
 use serde_json::value::RawValue;
 use slab::Slab;
 
+use self::recovery::Corner;
+pub use self::recovery::Lost;
 use super::deliver::{Answer, Publication};
 use super::heartbeat::Wheel;
 use super::membership::{Audience, Place};
@@ -46,6 +50,8 @@ pub struct Greeting {
     pub user_id: Option<UserId>,
     /// The user's own data, as JSON.
     pub user: Option<Box<RawValue>>,
+    /// What lets its peer come back, where it may.
+    pub reconnection_token: Option<String>,
 }
 
 /// Connections whose links are looked at together before they are written to.
@@ -62,6 +68,8 @@ struct Slot {
     link: Rc<Link>,
     subprotocol: Subprotocol,
     greeting: Option<Box<Greeting>>,
+    /// What only a reliable connection has.
+    corner: Option<Box<Corner>>,
     /// The last publish that came by here, so that each connection gets at most one copy.
     last_seen: u64,
     /// What publishes of this turn it gets, in front of which stands what its link has queued.
@@ -138,11 +146,21 @@ impl Slots {
 
     /// Takes a connection in; it hears nothing until it is welcomed.
     pub fn attach(&mut self, id: ConnectionId, link: Rc<Link>, subprotocol: Subprotocol, greeting: Greeting) -> Place {
-        let greeting = Some(Box::new(greeting));
+        self.insert(id, link, subprotocol, Some(Box::new(greeting)))
+    }
+
+    fn insert(
+        &mut self,
+        id: ConnectionId,
+        link: Rc<Link>,
+        subprotocol: Subprotocol,
+        greeting: Option<Box<Greeting>>,
+    ) -> Place {
+        let corner = link.is_reliable().then(Box::default);
         self.attached = self.attached.wrapping_add(1);
         let stamp = self.attached;
         let (last_seen, run, pinged, overdue) = (0, Run::default(), None, false);
-        let member = Slot { id, link, subprotocol, greeting, last_seen, run, pinged, overdue, stamp };
+        let member = Slot { id, link, subprotocol, greeting, corner, last_seen, run, pinged, overdue, stamp };
         let slot = self.slots.insert(member) as u32;
         let key = u64::from(stamp) << 32 | u64::from(slot);
         self.wheel.schedule(key, Moment::now().after(self.heartbeat.ping_interval));
@@ -159,10 +177,11 @@ impl Slots {
     pub fn welcome(&mut self, slot: u32, groups: &[GroupName]) {
         let Some(member) = self.slots.get_mut(slot as usize) else { return };
         let link = member.link.clone();
-        if let (Subprotocol::Json, Some(greeting)) = (member.subprotocol, member.greeting.take()) {
+        if let (true, Some(greeting)) = (member.subprotocol.is_json(), member.greeting.take()) {
             let id = member.id;
-            let user = greeting.user.as_deref();
-            let frame = encoder::text(|out| json::connected(out, greeting.user_id.as_ref(), id, user, groups));
+            let Greeting { user_id, user, reconnection_token } = *greeting;
+            let (user_id, user, token) = (user_id.as_ref(), user.as_deref(), reconnection_token.as_deref());
+            let frame = encoder::text(|out| json::connected(out, user_id, id, token, user, groups));
             self.push(slot, frame);
         }
         // The answer to its handshake may wait for this, also where no frame follows it.
@@ -189,7 +208,7 @@ impl Slots {
     pub fn answer(&mut self, slot: u32, answer: &Answer) {
         let Some(member) = self.slots.get(slot as usize) else { return };
         let (link, subprotocol) = (member.link.clone(), member.subprotocol);
-        if let (Some(ack_id), Subprotocol::Json) = (answer.ack_id, subprotocol) {
+        if let (Some(ack_id), true) = (answer.ack_id, subprotocol.is_json()) {
             let frame = encoder::text(|out| match &answer.result {
                 Ok(fields) => json::ack_ok(out, ack_id, fields.as_ref()),
                 Err(refusal) => json::ack_error(out, ack_id, refusal.code, &refusal.message),
@@ -205,7 +224,7 @@ impl Slots {
         for slot in slots {
             let Some(member) = self.slots.get_mut(*slot as usize) else { continue };
             let encode = || encoder::text(|out| json::server_message(out, &message.data, message.metadata.as_deref()));
-            let item = items.get(member.subprotocol, &mut self.batch, false, &message.data, encode);
+            let item = items.get(member.subprotocol, &mut self.batch, false, message, encode);
             member.receive(*slot, item, &mut self.batch, &mut self.dirty);
         }
         self.flush_if_large();
@@ -217,7 +236,7 @@ impl Slots {
         let except = publication.except.filter(|place| place.worker == self.worker).map(|place| place.slot);
         let mut excluded = places_on(self.worker, &publication.excluded);
         excluded.sort_unstable();
-        let (data, is_announcement) = (&publication.content.data, publication.announcement.is_some());
+        let (content, is_announcement) = (&publication.content, publication.announcement.is_some());
         let mut tail = None;
         let mut items = Items::default();
         for (audience, group) in &publication.audiences {
@@ -232,11 +251,14 @@ impl Slots {
                 if !excluded.is_empty() && excluded.binary_search(slot).is_ok() {
                     continue;
                 }
+                if publication.only.as_ref().is_some_and(|only| !only.contains(&member.id)) {
+                    continue;
+                }
                 let encode = || {
                     let tail = tail.get_or_insert_with(|| publication.encode_tail());
                     encoder::text(|out| json::group_message(out, group, tail))
                 };
-                let item = items.get(member.subprotocol, &mut self.batch, is_announcement, data, encode);
+                let item = items.get(member.subprotocol, &mut self.batch, is_announcement, content, encode);
                 member.receive(*slot, item, &mut self.batch, &mut self.dirty);
             }
             if self.flush_if_large() {
@@ -260,6 +282,7 @@ impl Slots {
         self.settle(slot);
         if let Some(member) = self.slots.get(slot as usize) {
             member.link.end(disconnect);
+            self.end_if_parked(slot);
         }
     }
 
@@ -274,6 +297,7 @@ impl Slots {
         self.settle(slot);
         if let Some(member) = self.slots.get(slot as usize) {
             member.link.end(Disconnect::going_away(member.id.share_of(over)));
+            self.end_if_parked(slot);
         }
     }
 
@@ -290,6 +314,9 @@ impl Slots {
                     member.link.flush(&mut self.scratch);
                 } else {
                     delivered += member.link.deliver(run, &mut self.batch, &mut self.scratch);
+                    if member.is_parked() {
+                        self.end_if_parked(*slot);
+                    }
                 }
             }
         }
@@ -329,6 +356,9 @@ impl Slots {
     fn look_at(&mut self, slot: u32, now: Moment) -> Option<Moment> {
         let HeartbeatSettings { ping_interval, pong_timeout } = self.heartbeat;
         let member = self.slots.get_mut(slot as usize)?;
+        if member.is_parked() {
+            return self.look_at_parked(slot, now);
+        }
         let heard = member.link.heard();
         // Heard in the millisecond of the ping is its answer: whoever was heard shortly before it is not pinged.
         let Some(pinged) = member.pinged.filter(|pinged| heard < *pinged) else {
@@ -380,7 +410,10 @@ impl Slots {
     fn settle(&mut self, slot: u32) {
         let Some(member) = self.slots.get_mut(slot as usize).filter(|member| !member.run.is_empty()) else { return };
         let run = std::mem::take(&mut member.run);
-        self.delivered += member.link.hold(run, &self.batch, &mut self.scratch);
+        self.delivered += member.link.hold(run, &mut self.batch, &mut self.scratch);
+        if member.is_parked() {
+            self.end_if_parked(slot);
+        }
     }
 }
 
@@ -401,13 +434,19 @@ impl Items {
         subprotocol: Subprotocol,
         batch: &mut Batch,
         is_announcement: bool,
-        data: &Data,
+        content: &Content,
         encode_json: impl FnOnce() -> Bytes,
     ) -> Item {
-        let mut add = |bytes| batch.add(Queued { frame: Frame::message(bytes, subprotocol), is_announcement });
+        let until = content.expires.unwrap_or(Moment::NEVER);
+        let mut add = |bytes, subprotocol| {
+            batch.add(Queued { frame: Frame::message(bytes, subprotocol), is_announcement, until })
+        };
         match subprotocol {
-            Subprotocol::Json => *self.json.get_or_insert_with(|| add(encode_json())),
-            Subprotocol::Raw => *self.raw.get_or_insert_with(|| add(raw_frame(data))),
+            // Both read the same bytes; a link adds the number that only its own connection gives them.
+            Subprotocol::Json | Subprotocol::ReliableJson => {
+                *self.json.get_or_insert_with(|| add(encode_json(), Subprotocol::Json))
+            }
+            Subprotocol::Raw => *self.raw.get_or_insert_with(|| add(raw_frame(&content.data), Subprotocol::Raw)),
         }
     }
 }

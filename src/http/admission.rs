@@ -1,29 +1,31 @@
 //! Who may connect, and as whom: from the head of a WebSocket handshake to a connection that is let in.
 //!
 //! The order of the checks is that of `docs/protocol.md`: the request itself, its origin, its credential, the hub, the
-//! caller's hook. Nothing of the connection exists before all of them have passed.
+//! caller's hook, the application's webhook. Nothing of the connection exists before all of them have passed.
 
 use std::collections::HashSet;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use super::handshake::{self, Handshake};
 use super::identity::Visitor;
-use super::{Entrance, Problem, Services, Share};
+use super::{Entrance, Live, Problem, Services, Share, upstream};
 use crate::auth::peer::ClientAddress;
 use crate::auth::permissions::{Permissions, Role};
 use crate::config::SlowConsumers;
-use crate::event::Connection;
+use crate::event::{Connection, Upstream};
 use crate::groups::watch::Looking;
 use crate::groups::{EnterError, Lease};
 use crate::hooks::Connecting;
 use crate::ids::{ConnectionId, GroupName, HubName, UserId};
 use crate::metrics::Limit;
 use crate::monitor;
+use crate::outbound::Moment;
 use crate::protocol::Subprotocol;
 use crate::session::RawMode;
 use crate::user::{UserData, json_bytes};
+use crate::webhooks::Pledge;
 
 /// A connection that may begin.
 pub struct Admission<U: UserData> {
@@ -45,12 +47,14 @@ pub struct Admission<U: UserData> {
     pub masks: bool,
     /// What becomes of the connection when it does not read.
     pub slow_consumers: SlowConsumers,
-    /// How long it may stay, where its token's expiry counts.
-    pub expires_in: Option<Duration>,
+    /// When it has to end, where its token's expiry counts.
+    pub expires_at: Option<Moment>,
     /// Its places among the connections of its user and of its address.
     pub shares: (Option<Share<UserId>>, Option<Share<IpAddr>>),
     /// Has what happens be told, where it is the server itself that is watched.
     pub looking: Option<Looking>,
+    /// What is owed to the application that let it in.
+    pub pledge: Option<Pledge>,
 }
 
 /// Decides on a handshake.
@@ -58,18 +62,10 @@ pub struct Admission<U: UserData> {
 /// # Errors
 /// The [`Problem`] that the client is answered.
 pub async fn admit<U: UserData>(services: &Arc<Services<U>>, asked: Handshake<'_>) -> Result<Admission<U>, Problem> {
-    let hub = services
-        .hub_of_path(asked.path, asked.query)?
-        .ok_or_else(|| Problem::not_found("There is no WebSocket here; try /ws or /client/hubs/{hub}."))?;
-    check_entrance(services, asked.entrance, &hub)?;
-    handshake::check(asked)?;
-    if services.is_draining() {
-        return Err(Problem::unavailable("The server is going away; try another node, or again later."));
-    }
     let live = services.live.load_full();
+    let hub = check(services, &live, asked)?;
     let config = live.config.hubs.hub(&hub);
     let client = services.client(asked.peer, asked.tls, asked.headers);
-    live.origins_of(asked.entrance).check_host(asked.headers)?;
     let of_address = share_of_address(services, &client)?;
     let raw = handshake::raw_mode(asked.query, config)?;
 
@@ -88,19 +84,23 @@ pub async fn admit<U: UserData>(services: &Arc<Services<U>>, asked: Handshake<'_
         user: known.user,
         address: Some(client.address()),
         subprotocol: subprotocol.name(),
+        upstream: Upstream::default(),
     };
     let connecting = Connecting { connection, roles: known.roles, groups: known.groups };
-    let Connecting { connection, roles, groups } = ask_hook(services, connecting).await?;
-    let of_user = share_of_user(services, &hub, connection.user_id.as_ref())?;
-    check_size(services, &connection)?;
+    let connecting = ask_hook(services, connecting).await?;
+    // Before the application is asked, which must not be told of hubs that cannot be.
     let lease = services.hubs.enter(&hub).map_err(|error| match error {
         EnterError::TooMany => services.over(Limit::MaxUndeclared, error.into()),
         EnterError::NotDeclared => error.into(),
     })?;
-    let expires_in = known
+    let asked = upstream::ask(services, asked, config.masks, connecting, (subprotocol, echo)).await?;
+    let (Connecting { connection, roles, groups }, (subprotocol, echo), pledge) = asked;
+    let of_user = share_of_user(services, &hub, connection.user_id.as_ref())?;
+    check_size(services, &connection)?;
+    let expires_at = known
         .expires_at
         .filter(|_| config.enforce_expiry)
-        .map(|at| at.duration_since(SystemTime::now()).unwrap_or_default());
+        .map(|at| Moment::now().after(at.duration_since(SystemTime::now()).unwrap_or_default()));
     // Those who watch the server are told of it, and can do nothing else there, whatever their roles are good for elsewhere.
     let looking = (hub == *monitor::HUB).then(|| services.monitor.look());
     let (roles, groups) = match looking {
@@ -123,10 +123,28 @@ pub async fn admit<U: UserData>(services: &Arc<Services<U>>, asked: Handshake<'_
         raw,
         masks: config.masks,
         slow_consumers: config.slow_consumers,
-        expires_in,
+        expires_at,
         shares: (of_user, of_address),
         looking,
+        pledge,
     })
+}
+
+/// What is asked of every handshake, whoever makes it; tells the hub.
+///
+/// # Errors
+/// The [`Problem`] that the client is answered.
+pub fn check<U: UserData>(services: &Services<U>, live: &Live, asked: Handshake<'_>) -> Result<HubName, Problem> {
+    let hub = services
+        .hub_of_path(asked.path, asked.query)?
+        .ok_or_else(|| Problem::not_found("There is no WebSocket here; try /ws or /client/hubs/{hub}."))?;
+    check_entrance(services, asked.entrance, &hub)?;
+    handshake::check(asked)?;
+    if services.is_draining() {
+        return Err(Problem::unavailable("The server is going away; try another node, or again later."));
+    }
+    live.origins_of(asked.entrance).check_host(asked.headers)?;
+    Ok(hub)
 }
 
 /// The hubs of the dashboard are where the dashboard is, and clients are not where operators are.

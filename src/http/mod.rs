@@ -17,10 +17,12 @@ pub mod mounted;
 pub mod pages;
 pub mod porch;
 mod problem;
+pub mod recovery;
 mod routes;
 mod seats;
 pub mod services;
 pub mod upgrade;
+mod upstream;
 
 pub use entrance::Entrance;
 pub use live::{Live, SettingsError};

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
+use bytes::Bytes;
 
 use super::handshake::Handshake;
 use super::routes::WEB_SOCKET_PATHS;
@@ -45,11 +46,10 @@ async fn connect<U: UserData>(
         tls: request.app_config().secure(),
         entrance: Entrance::Main,
     };
-    let (admission, seat) = worker.decide(handshake).await?;
-    let accepted = body::accept(request, payload, admission.echo.as_deref());
+    let decided = worker.decide(handshake).await?;
+    let accepted = body::accept(request, payload, decided.echo());
     let (response, transport) = accepted.map_err(|error| Problem::bad_request(error.to_string()))?;
-    let link = worker.link(&admission, transport);
-    worker.launch(admission, seat, link, Vec::new());
+    worker.begin(decided, transport, Bytes::new(), Vec::new());
     Ok(response)
 }
 

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use actix_http::header::HeaderMap;
 use actix_web::HttpRequest;
@@ -23,14 +23,16 @@ use crate::config::Origins;
 use crate::groups::{Fanouts, Hubs};
 use crate::hooks::HookCalls;
 use crate::ids::{HubName, UserId};
+use crate::issuers::KeySources;
 use crate::metrics::{Limit, Metrics};
 use crate::monitor::Monitor;
-use crate::outbound::{LinkSettings, OutboundLimits};
+use crate::outbound::{LinkSettings, OutboundLimits, ReplayLimits};
 use crate::protocol::json::ParseOptions;
 use crate::session::{InboundRates, SessionSettings};
 use crate::transport::decoder::DecoderLimits;
 use crate::user::{User, UserData};
 use crate::users::{LoginError, StoreError, StoredUser, UserRecord, UserStore, Verifier};
+use crate::webhooks::Webhooks;
 
 /// Makes the caller's user data out of what the store or a token tells.
 pub type MapUser<U> = Arc<dyn Fn(User) -> Option<U> + Send + Sync>;
@@ -50,6 +52,8 @@ pub struct Services<U: UserData> {
     pub live: Arc<ArcSwap<Live>>,
     /// The internal listener, where there is one.
     pub internal: Option<InternalListener>,
+    /// The keys of other issuers of tokens, as far as they are known.
+    pub key_sources: KeySources,
     /// Limits failed logins.
     pub throttle: ArcSwap<LoginThrottle>,
     /// The users, if there is a store.
@@ -60,6 +64,8 @@ pub struct Services<U: UserData> {
     pub home: Handle,
     /// The caller's hooks.
     pub hooks: Option<HookCalls<U>>,
+    /// The application's webhooks.
+    pub webhooks: Webhooks,
     /// The open hubs.
     pub hubs: Arc<Hubs<U>>,
     /// The fan-outs of all workers.
@@ -263,6 +269,16 @@ impl<U: UserData> Services<U> {
         })
     }
 
+    /// What is kept of reliable connections, so that they can go on by another socket.
+    pub fn replay_limits(&self) -> ReplayLimits {
+        let config = self.config();
+        let reliable = &config.reliable;
+        match reliable.recovery_window.is_zero() {
+            true => ReplayLimits { messages: 0, bytes: 0 },
+            false => ReplayLimits { messages: reliable.buffer_messages, bytes: reliable.buffer_bytes },
+        }
+    }
+
     /// What the sessions of a worker share, in hubs with masks and in hubs without.
     pub fn session_settings(&self, masks: bool) -> SessionSettings<U> {
         let config = self.config();
@@ -279,13 +295,23 @@ impl<U: UserData> Services<U> {
                 bytes_per_second: limits.bytes_per_second,
             },
             hooks: self.hooks.clone(),
+            recovery_window: config.reliable.recovery_window,
+            webhooks: Some(self.webhooks.clone()),
             metrics: self.metrics.clone(),
         }
     }
 
-    /// What the sessions of those share who watch the server: no hook hears them, and they count nowhere.
+    /// What the sessions of those share who watch the server: no hook hears them, they count nowhere, and what they miss
+    /// is the past.
     pub fn watching_settings(&self) -> SessionSettings<U> {
-        SessionSettings { hooks: None, metrics: self.monitor.aside().clone(), ..self.session_settings(true) }
+        let metrics = self.monitor.aside().clone();
+        SessionSettings {
+            hooks: None,
+            webhooks: None,
+            recovery_window: Duration::ZERO,
+            metrics,
+            ..self.session_settings(true)
+        }
     }
 
     /// The hub that a path leads to, or `None` where it leads elsewhere.

@@ -44,11 +44,13 @@ pub enum Limit {
     LoginsWaiting,
     /// Groups and patterns that one connection has roles or permissions for.
     PermissionsPerConnection,
+    /// What a reliable connection has not acknowledged.
+    ReliableBuffer,
 }
 
 impl Limit {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Limit; 20] = [
+    pub const ALL: [Limit; 21] = [
         Self::MaxMessageBytes,
         Self::MaxFragments,
         Self::JsonDepth,
@@ -69,6 +71,7 @@ impl Limit {
         Self::MaxRecordBytes,
         Self::LoginsWaiting,
         Self::PermissionsPerConnection,
+        Self::ReliableBuffer,
     ];
 
     /// The value of the label.
@@ -94,6 +97,7 @@ impl Limit {
             Self::MaxRecordBytes => "max_record_bytes",
             Self::LoginsWaiting => "logins_waiting",
             Self::PermissionsPerConnection => "permissions_per_connection",
+            Self::ReliableBuffer => "reliable_buffer",
         }
     }
 }

@@ -4,7 +4,7 @@
 //! only its [`Run`]: the last step of a path through the frames, which everybody shares who got the same ones. Queueing
 //! a frame for a thousand members costs a thousand small numbers, and what is gathered for one of them serves them all.
 
-use super::Frame;
+use super::{Frame, Moment};
 
 /// Most bytes gathered into one write. Larger frames are written straight from where they are.
 pub(super) const GATHER_BYTES: usize = 64 * 1024;
@@ -35,6 +35,8 @@ pub struct Queued {
     pub frame: Frame,
     /// It may be dropped for a connection that is behind.
     pub is_announcement: bool,
+    /// When it need not be sent to a connection any more that was away meanwhile.
+    pub until: Moment,
 }
 
 /// A run is the run before it and one more frame.
@@ -54,6 +56,9 @@ pub struct Batch {
     recent: [Option<(Run, Item, Run)>; RECENT_STEPS],
     gathered: Vec<u8>,
     gathered_run: Run,
+    /// The places of the frames of the run that was listed last.
+    listed: Vec<Item>,
+    listed_run: Run,
     held: usize,
 }
 
@@ -128,6 +133,26 @@ impl Batch {
         items.into_iter().rev().filter_map(|item| self.items.get(item.0 as usize))
     }
 
+    /// How many bytes a run has.
+    pub(super) fn size(&self, run: Run) -> usize {
+        self.steps.get(Batch::place(run)).map_or(0, |step| step.bytes)
+    }
+
+    /// The frames of a run, in order, found once for all who ask for it one after another.
+    pub(super) fn list(&mut self, run: Run) -> impl Iterator<Item = &Queued> {
+        if self.listed_run != run {
+            self.listed.clear();
+            let mut at = run;
+            while let Some(step) = self.steps.get(Batch::place(at)) {
+                self.listed.push(step.item);
+                at = step.before;
+            }
+            self.listed.reverse();
+            self.listed_run = run;
+        }
+        self.listed.iter().filter_map(|item| self.items.get(item.0 as usize))
+    }
+
     /// Forgets everything, for the next turn. Runs of this one mean nothing any more.
     pub fn clear(&mut self) {
         self.items.clear();
@@ -137,6 +162,8 @@ impl Batch {
         self.recent = Default::default();
         self.gathered.clear();
         self.gathered_run = Run::default();
+        self.listed.clear();
+        self.listed_run = Run::default();
         self.held = 0;
     }
 
@@ -154,7 +181,7 @@ mod tests {
     use super::*;
 
     fn queued(bytes: Vec<u8>) -> Queued {
-        Queued { frame: Frame::from(Bytes::from(bytes)), is_announcement: false }
+        Queued { frame: Frame::from(Bytes::from(bytes)), is_announcement: false, until: Moment::NEVER }
     }
 
     #[test]
@@ -202,6 +229,9 @@ mod tests {
                     prop_assert_eq!(run.is_empty(), *count == 0);
                     prop_assert_eq!(batch.len(*run), *count);
                     prop_assert_eq!(batch.bytes(*run).unwrap_or_default(), expected);
+                    let listed: Vec<_> = batch.list(*run).flat_map(|queued| queued.frame.pieces(0).concat()).collect();
+                    prop_assert_eq!(&listed, expected);
+                    prop_assert_eq!(batch.size(*run), expected.len());
                 }
                 batch.clear();
             }

@@ -8,6 +8,9 @@ use std::time::{Duration, Instant};
 pub struct Moment(u64);
 
 impl Moment {
+    /// One that does not come.
+    pub const NEVER: Moment = Moment(u64::MAX);
+
     /// This moment.
     pub fn now() -> Self {
         static START: OnceLock<Instant> = OnceLock::new();

@@ -31,6 +31,36 @@ impl Frame {
         Frame { shared, own: None, message: Some(subprotocol) }
     }
 
+    /// A message with its number on a reliable connection, out of the bytes that it shares with others.
+    pub fn sequenced(encoded: &Bytes, number: u64) -> Self {
+        let shared = object(encoded);
+        let mut tail = Vec::with_capacity(24);
+        json::sequenced(&mut tail, number);
+        let (header, header_len) = encoder::header(Opcode::Text, shared.len() + tail.len());
+        let own = Some(Box::new(Own { header, header_len, tail, missing: 0 }));
+        Frame { shared, own, message: Some(Subprotocol::ReliableJson) }
+    }
+
+    /// Appends the same without making a frame of it.
+    pub fn write_sequenced(&self, out: &mut Vec<u8>, number: u64) {
+        let start = encoder::header_len(&self.shared);
+        let object = self.shared.get(start..self.shared.len().saturating_sub(1).max(start)).unwrap_or_default();
+        let mut digits = itoa::Buffer::new();
+        let digits = digits.format(number);
+        let payload = object.len() + json::SEQUENCE_ID.len() + digits.len() + 1;
+        let (header, header_len) = encoder::header(Opcode::Text, payload);
+        out.extend_from_slice(header.get(..header_len).unwrap_or_default());
+        out.extend_from_slice(object);
+        out.extend_from_slice(json::SEQUENCE_ID.as_bytes());
+        out.extend_from_slice(digits.as_bytes());
+        out.push(b'}');
+    }
+
+    /// What it shares with other receivers.
+    pub fn shared(&self) -> &Bytes {
+        &self.shared
+    }
+
     /// Whether it is a message.
     pub fn is_message(&self) -> bool {
         self.message.is_some()
@@ -68,16 +98,19 @@ impl Frame {
             return;
         }
         if self.own.is_none() {
-            // Without the header, whose length becomes another, and the brace that closes the object.
-            let start = encoder::header_len(&self.shared);
-            let end = self.shared.len().saturating_sub(1).max(start);
-            self.shared = self.shared.slice(start..end);
+            self.shared = object(&self.shared);
         }
         let mut tail = Vec::with_capacity(32);
         json::dropped(&mut tail, missing);
         let (header, header_len) = encoder::header(Opcode::Text, self.shared.len() + tail.len());
         self.own = Some(Box::new(Own { header, header_len, tail, missing }));
     }
+}
+
+/// An encoded message without its header, whose length becomes another, and without the brace that closes the object.
+fn object(encoded: &Bytes) -> Bytes {
+    let start = encoder::header_len(encoded);
+    encoded.slice(start..encoded.len().saturating_sub(1).max(start))
 }
 
 impl From<Bytes> for Frame {
@@ -107,6 +140,23 @@ mod tests {
                 let payload = [object, format!(",\"dropped\":{missing}}}").as_bytes()].concat();
                 assert_eq!(frame.pieces(0).concat(), encoder::encode(Opcode::Text, &payload), "{len} bytes");
                 assert_eq!(frame.len(), frame.pieces(0).concat().len());
+            }
+        }
+    }
+
+    #[test]
+    fn a_number_stands_at_the_end_of_a_message_however_it_is_written() {
+        for len in [0, 95, 100, 110, 120, 65_500, 65_520, 70_000] {
+            let plain = message(len);
+            let object = &plain.shared[encoder::header_len(&plain.shared)..plain.shared.len() - 1];
+            for number in [1, 1000, u64::MAX] {
+                let payload = [object, format!(",\"sequenceId\":{number}}}").as_bytes()].concat();
+                let expected = encoder::encode(Opcode::Text, &payload);
+                let frame = Frame::sequenced(&plain.shared, number);
+                assert_eq!((frame.pieces(0).concat(), frame.len()), (expected.to_vec(), expected.len()));
+                let mut out = Vec::new();
+                plain.write_sequenced(&mut out, number);
+                assert_eq!(out, expected, "{len} bytes");
             }
         }
     }

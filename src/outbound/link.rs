@@ -3,6 +3,8 @@
 //! Both live on one thread, so there is no lock. Whatever wants the connection to end says so here, once; the session
 //! hears of it from its stream of frames and runs the one clean-up path.
 
+mod reliable;
+
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::rc::Rc;
@@ -11,7 +13,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
-use super::{Batch, Frame, Full, Gate, Moment, OutboundLimits, Queue, Run, Scratch, SlowConsumers, Written};
+use super::{Batch, Frame, Full, Gate, Moment, OutboundLimits, Queue, Replay, Run, Scratch, SlowConsumers, Written};
 use crate::error::{Disconnect, DisconnectKind};
 use crate::metrics::Metrics;
 use crate::transport::Transport;
@@ -66,6 +68,10 @@ pub struct Link<T: ?Sized = dyn Transport> {
     settings: Rc<LinkSettings>,
     queue: RefCell<Queue>,
     slow_consumers: SlowConsumers,
+    /// What may have to be sent again, on a reliable connection.
+    replay: RefCell<Option<Box<Replay>>>,
+    /// There is no peer: what comes is kept for the socket by which it comes back.
+    parked: bool,
     /// A task waits for the kernel to take more.
     blocked: Cell<bool>,
     /// When the peer was last heard.
@@ -87,6 +93,8 @@ impl<T: Transport> Link<T> {
             settings,
             queue: RefCell::default(),
             slow_consumers,
+            replay: RefCell::new(None),
+            parked: false,
             blocked: Cell::new(false),
             heard: Cell::new(Moment::now()),
             end: RefCell::new(None),
@@ -95,6 +103,11 @@ impl<T: Transport> Link<T> {
             drainer: RefCell::new(None),
             io: RefCell::new(io),
         }
+    }
+
+    /// The same for a reliable connection, which loses no message: where too many wait, it ends.
+    pub fn reliable(io: T, settings: Rc<LinkSettings>, replay: Replay) -> Self {
+        Link { replay: RefCell::new(Some(Box::new(replay))), ..Link::new(io, settings, SlowConsumers::Close) }
     }
 }
 
@@ -115,13 +128,23 @@ impl Link {
 
     /// How many messages wait to be written, and how many bytes they are.
     pub fn waiting(&self) -> (usize, usize) {
-        let queue = self.queue.borrow();
-        (queue.messages(), queue.bytes())
+        match &*self.replay.borrow() {
+            Some(replay) if self.parked => (replay.messages(), replay.bytes()),
+            _ => {
+                let queue = self.queue.borrow();
+                (queue.messages(), queue.bytes())
+            }
+        }
     }
 
-    /// Has the connection end, for the first reason that is given.
+    /// Has the connection end, for the first reason that is given. That a reliable one has lost its peer is none yet.
     pub fn end(&self, disconnect: Disconnect) {
-        self.end.borrow_mut().get_or_insert(disconnect);
+        let mut end = self.end.borrow_mut();
+        let is_undecided = end.as_ref().is_none_or(|first| self.is_reliable() && first.kind().is_loss());
+        if is_undecided {
+            *end = Some(disconnect);
+        }
+        drop(end);
         self.gate.wake();
     }
 
@@ -138,10 +161,10 @@ impl Link {
     /// Queues a frame. A queue that is full makes the connection a slow consumer: it is ended, or loses messages, and
     /// nobody else notices.
     pub fn push(self: &Rc<Self>, frame: Frame, scratch: &mut Scratch) -> Pushed {
-        if self.is_ending() {
+        if self.is_ending() || self.parked {
             return Pushed::Dropped;
         }
-        let limits = self.settings.limits;
+        let limits = self.limits();
         let first = self.queue.borrow().is_empty();
         let pushed = self.queue.borrow_mut().push(frame.clone(), limits);
         let pushed = match pushed {
@@ -166,7 +189,7 @@ impl Link {
     fn overflow(&self, frame: Frame) -> Pushed {
         let metrics = &self.settings.metrics;
         if !self.is_ending() {
-            let pushed = self.queue.borrow_mut().push_over(frame, self.settings.limits, self.slow_consumers);
+            let pushed = self.queue.borrow_mut().push_over(frame, self.limits(), self.slow_consumers);
             if let Ok(lost) = pushed {
                 metrics.messages_dropped.increment(lost.messages);
                 return if lost.itself { Pushed::Dropped } else { Pushed::Behind };
@@ -186,6 +209,11 @@ impl Link {
 
     /// Writes a run, straight from the batch where nothing is ahead of it; what the kernel does not take is queued.
     pub fn deliver(self: &Rc<Self>, run: Run, batch: &mut Batch, scratch: &mut Scratch) -> Delivered {
+        if self.is_reliable() {
+            let delivered = self.deliver_numbered(run, batch, scratch, true);
+            self.flush(scratch);
+            return self.counted(delivered);
+        }
         let mut delivered = Delivered::default();
         if self.is_at_rest()
             && let Some(bytes) = batch.bytes(run)
@@ -210,7 +238,11 @@ impl Link {
     }
 
     /// Queues a run without writing it, because more follows.
-    pub fn hold(self: &Rc<Self>, run: Run, batch: &Batch, scratch: &mut Scratch) -> Delivered {
+    pub fn hold(self: &Rc<Self>, run: Run, batch: &mut Batch, scratch: &mut Scratch) -> Delivered {
+        if self.is_reliable() {
+            let delivered = self.deliver_numbered(run, batch, scratch, false);
+            return self.counted(delivered);
+        }
         let mut delivered = Delivered::default();
         self.queue_rest(run, batch, &mut delivered, scratch);
         self.counted(delivered)
@@ -246,7 +278,7 @@ impl Link {
 
     /// Writes what waits. What the kernel does not take now is written by a task that exists only until it does.
     pub fn flush(self: &Rc<Self>, scratch: &mut Scratch) {
-        if self.blocked.get() {
+        if self.blocked.get() || self.parked {
             return;
         }
         match self.write(scratch).0 {

@@ -10,6 +10,7 @@ mod gate;
 mod link;
 mod queue;
 mod rate;
+mod replay;
 
 pub use batch::{Batch, Item, Queued, Run};
 pub use clock::Moment;
@@ -19,3 +20,4 @@ pub use gate::Gate;
 pub use link::{Delivered, Link, LinkSettings, Pushed};
 pub use queue::{Full, OutboundLimits, Queue, Scratch, SlowConsumers, Written};
 pub use rate::Rate;
+pub use replay::{Replay, ReplayLimits};

@@ -35,7 +35,7 @@ pub enum Written {
 
 /// Where small frames are gathered into one write, one per worker.
 #[derive(Default)]
-pub struct Scratch(Vec<u8>);
+pub struct Scratch(pub(super) Vec<u8>);
 
 impl Scratch {
     /// The front of `queue` as one run of bytes.

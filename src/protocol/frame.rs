@@ -67,8 +67,8 @@ pub enum ClientFrame {
     },
     /// A sign of life, to be answered.
     Ping,
-    /// Everything up to this message has arrived. Without meaning outside the reliable subprotocol, where nothing
-    /// waits for it; SDKs do not send it there, and one that does is not worth a close.
+    /// Everything up to this message has arrived. Without meaning outside the reliable subprotocol; SDKs do not send it
+    /// there, and one that does is not worth a close.
     SequenceAck {
         /// The last message that arrived.
         sequence_id: u64,

@@ -3,8 +3,6 @@
 mod read;
 mod write;
 
-pub use read::{ParseOptions, parse};
+pub use read::{ParseOptions, check_metadata, parse};
 pub(super) use write::write_string;
-pub use write::{
-    EncodedTail, GroupMessage, ack_error, ack_ok, connected, disconnected, dropped, group_message, pong, server_message,
-};
+pub use write::{EncodedTail, GroupMessage, SEQUENCE_ID, ack_error, ack_ok, connected, disconnected, dropped, group_message, pong, sequenced, server_message};

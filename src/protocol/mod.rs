@@ -8,27 +8,36 @@ pub mod json;
 pub mod raw;
 
 pub use data::{Data, DataError, DataType};
-pub use frame::ClientFrame;
+pub use frame::{ClientFrame, MAX_TTL_SECONDS};
 
 /// How a connection writes its frames.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Subprotocol {
     /// `json.webpubsub.azure.v1`: JSON frames both ways.
     Json,
+    /// `json.reliable.webpubsub.azure.v1`: the same, and messages have numbers, so that what a lost socket has not
+    /// brought comes by the next.
+    ReliableJson,
     /// No subprotocol: bare payloads both ways.
     Raw,
 }
 
 impl Subprotocol {
-    /// What can be negotiated. (Raw is what remains; the reliable subprotocol will be one more row.)
-    const NEGOTIABLE: [Subprotocol; 1] = [Subprotocol::Json];
+    /// What can be negotiated. (Raw is what remains.)
+    const NEGOTIABLE: [Subprotocol; 2] = [Subprotocol::Json, Subprotocol::ReliableJson];
 
     /// The name in `Sec-WebSocket-Protocol`.
     pub const fn name(self) -> Option<&'static str> {
         match self {
             Subprotocol::Json => Some("json.webpubsub.azure.v1"),
+            Subprotocol::ReliableJson => Some("json.reliable.webpubsub.azure.v1"),
             Subprotocol::Raw => None,
         }
+    }
+
+    /// Whether frames are JSON, both ways.
+    pub const fn is_json(self) -> bool {
+        matches!(self, Subprotocol::Json | Subprotocol::ReliableJson)
     }
 
     fn by_name(name: &str) -> Option<Self> {
@@ -68,7 +77,9 @@ mod tests {
     }
 
     #[test]
-    fn the_reliable_subprotocol_is_not_spoken_yet() {
-        assert_eq!(Subprotocol::negotiate(["json.reliable.webpubsub.azure.v1"]), (Subprotocol::Raw, None));
+    fn of_both_json_subprotocols_the_first_that_is_offered_wins() {
+        let (plain, reliable) = ("json.webpubsub.azure.v1", "json.reliable.webpubsub.azure.v1");
+        assert_eq!(Subprotocol::negotiate([reliable, plain]), (Subprotocol::ReliableJson, Some(reliable)));
+        assert_eq!(Subprotocol::negotiate([plain, reliable]), (Subprotocol::Json, Some(plain)));
     }
 }

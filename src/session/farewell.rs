@@ -7,22 +7,21 @@ use crate::groups::inner::FromSession;
 use crate::groups::messages::{Disconnect, End};
 use crate::groups::{Lease, Outbox};
 use crate::ids::ConnectionId;
-use crate::metrics::Metrics;
 use crate::user::UserData;
 
 /// Sends `Disconnect` when told to, or at the latest when dropped: a session that panics is dropped while unwinding.
 pub struct Farewell<U: UserData> {
     connection: ConnectionId,
+    incarnation: u32,
     outbox: Rc<Outbox<U>>,
-    metrics: Metrics,
     /// Keeps the hub open until the farewell is sent, with which it goes.
     lease: Option<Lease<U>>,
 }
 
 impl<U: UserData> Farewell<U> {
-    /// The farewell of a connection that the registry was told of.
-    pub fn new(connection: ConnectionId, outbox: Rc<Outbox<U>>, lease: Lease<U>, metrics: Metrics) -> Self {
-        Farewell { connection, outbox, metrics, lease: Some(lease) }
+    /// The farewell of a connection that the registry was told of, by its socket of this number.
+    pub fn new(connection: ConnectionId, incarnation: u32, outbox: Rc<Outbox<U>>, lease: Lease<U>) -> Self {
+        Farewell { connection, incarnation, outbox, lease: Some(lease) }
     }
 
     /// Tells the registry, the first time it is called. Does not panic.
@@ -34,13 +33,13 @@ impl<U: UserData> Farewell<U> {
 
     // Not bounded by a mailbox, but by the number of connections: a lost farewell would leave a ghost.
     fn last_word(&self, reason: Reason) -> FromSession<U> {
-        let end = match reason.kind() {
-            DisconnectKind::Lost => End::Lost,
-            _ => End::Final,
-        };
-        self.metrics.connections.decrement(1);
-        self.metrics.closed(reason.kind());
-        FromSession::Disconnect(Disconnect { connection: self.connection, end, reason })
+        let end = if reason.kind().is_loss() { End::Lost } else { End::Final };
+        FromSession::Disconnect(Disconnect {
+            connection: self.connection,
+            end,
+            reason,
+            incarnation: self.incarnation,
+        })
     }
 }
 
@@ -61,11 +60,12 @@ mod tests {
     use std::time::{Duration, Instant};
 
     use super::*;
-    use crate::event::{Authority, Connection};
+    use crate::event::{Authority, Connection, Upstream};
     use crate::groups::inner::Retire;
     use crate::groups::messages::Connect;
     use crate::groups::{Fanouts, HeartbeatSettings, Hub, HubRules, Hubs, MembershipLimits, Place, RegistrySettings};
     use crate::ids::{GroupName, HubName};
+    use crate::metrics::Metrics;
     use crate::user::User;
 
     /// A session of an undeclared hub, as far as the registry is told of it.
@@ -108,6 +108,7 @@ mod tests {
             user: None,
             address: None,
             subprotocol: None,
+            upstream: Upstream::default(),
         };
         let minute = Duration::from_secs(60);
         let heartbeat = HeartbeatSettings { ping_interval: minute, pong_timeout: minute };
@@ -118,8 +119,10 @@ mod tests {
             groups: vec![GroupName::parse("a", true).unwrap(), GroupName::parse("b", true).unwrap()],
             place: Place { worker: 0, slot: 0 },
             fanout: fanout.addr().clone(),
+            recoverable: false,
+            expires_at: None,
         }));
-        let farewell = Farewell::new(id, outbox, lease, metrics.clone());
+        let farewell = Farewell::new(id, 0, outbox, lease);
         Told { hubs, hub, farewell, metrics }
     }
 

@@ -4,7 +4,10 @@
 mod announcements;
 mod api_access;
 mod api_closing;
+mod api_filters;
 mod api_lists;
+mod api_messages;
+mod api_rights;
 mod api_sends;
 mod api_tokens;
 mod authentication;
@@ -14,6 +17,7 @@ mod handshake;
 mod hooks;
 mod hubs;
 mod internal;
+mod issuers;
 mod library;
 mod limits;
 mod listeners;

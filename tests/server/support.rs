@@ -6,6 +6,7 @@
 mod api;
 mod client;
 mod http;
+pub mod issuer;
 mod started;
 mod stream;
 mod token;
@@ -283,6 +284,12 @@ impl<U: UserData> TestServer<U> {
     /// Makes an ordinary request and reads the answer.
     pub async fn http(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
         self.http_at(self.address, method, path, headers, body).await
+    }
+
+    /// Sends a request as it is, bytes that are no text among them, and reads the answer.
+    pub async fn http_bytes(&self, request: &[u8]) -> Answer {
+        let tls = self.authority.as_ref().map(|authority| authority.client_config());
+        http::exchange(Stream::connect(self.address, tls).await, request).await
     }
 
     /// The same at another of its addresses.

@@ -24,7 +24,7 @@ use crate::event::Connection;
 use crate::ids::{ConnectionId, GroupName, UserId};
 use crate::mask::Mask;
 use crate::metrics::Limit;
-use crate::outbound::Rate;
+use crate::outbound::{Moment, Rate};
 
 pub use self::listening::{Hears, Moved};
 pub use self::questions::{Counts, Page};
@@ -109,6 +109,14 @@ pub struct Entry<U> {
     pub scans: Rate,
     /// When it began, in milliseconds since 1970.
     pub connected_at: u64,
+    /// Which of its sockets it goes on by: a reliable connection may have several, one after another.
+    pub incarnation: u32,
+    /// How many sockets were asked for.
+    pub claims: u32,
+    /// Whether there may be another socket.
+    pub recoverable: bool,
+    /// When it has to end, where its token's expiry counts.
+    pub expires_at: Option<Moment>,
     /// Keys of its groups, in order.
     groups: Vec<u32>,
     /// Keys of the masks it listens to, in order.
@@ -127,6 +135,10 @@ impl<U> Entry<U> {
             acks: AckIds::default(),
             scans: Rate::default(),
             connected_at: 0,
+            incarnation: 0,
+            claims: 0,
+            recoverable: false,
+            expires_at: None,
             groups: Vec::new(),
             masks: Vec::new(),
             ending: false,
@@ -148,19 +160,34 @@ impl Hearers {
     }
 
     fn insert(&mut self, id: ConnectionId, worker: u32) {
-        let worker = worker as usize;
         if self.connections.insert(id) {
-            if self.by_worker.len() <= worker {
-                self.by_worker.resize(worker + 1, 0);
-            }
-            self.by_worker[worker] += 1;
+            self.count_in(worker);
         }
     }
 
     fn remove(&mut self, id: ConnectionId, worker: u32) {
-        if self.connections.remove(&id)
-            && let Some(count) = self.by_worker.get_mut(worker as usize)
-        {
+        if self.connections.remove(&id) {
+            self.count_out(worker);
+        }
+    }
+
+    /// One of the connections is served by another worker.
+    fn relocate(&mut self, from: u32, to: u32) -> Audience {
+        self.count_out(from);
+        self.count_in(to);
+        self.audience
+    }
+
+    fn count_in(&mut self, worker: u32) {
+        let worker = worker as usize;
+        if self.by_worker.len() <= worker {
+            self.by_worker.resize(worker + 1, 0);
+        }
+        self.by_worker[worker] += 1;
+    }
+
+    fn count_out(&mut self, worker: u32) {
+        if let Some(count) = self.by_worker.get_mut(worker as usize) {
             *count -= 1;
         }
     }
@@ -350,6 +377,20 @@ impl<U> Membership<U> {
         entry.groups.remove(place);
         let worker = entry.place.worker;
         Some(self.remove_member(id, worker, key))
+    }
+
+    /// Has a connection be served at another place. Tells where it was and what it hears; `None` when it is not here.
+    pub fn relocate(&mut self, id: ConnectionId, place: Place) -> Option<(Place, Vec<Audience>)> {
+        let entry = self.connections.get_mut(&id)?;
+        let before = std::mem::replace(&mut entry.place, place);
+        let mut audiences = Vec::with_capacity(entry.groups.len() + entry.masks.len());
+        for key in &entry.groups {
+            audiences.push(self.groups[*key as usize].hearers.relocate(before.worker, place.worker));
+        }
+        for key in &entry.masks {
+            audiences.push(self.listened[*key as usize].hearers.relocate(before.worker, place.worker));
+        }
+        Some((before, audiences))
     }
 
     /// Takes a connection that has ended out of some of its groups if it is in more than `most`; nothing otherwise.

@@ -17,7 +17,6 @@ use crate::groups::messages::{
     Broadcast, BroadcastTo, Close, Connect, Count, Counted, Disconnect, Groups, GroupsPage, Join, Leave, Listen,
     Members, MembersPage, Reached, Refusal, Send,
 };
-use crate::groups::watch::Happening;
 use crate::ids::{GroupName, Target, UserId};
 use crate::protocol::Data;
 use crate::user::UserData;
@@ -29,19 +28,14 @@ impl<U: UserData> Handler<Connect<U>> for GroupRegistry<U> {
     type Result = ();
 
     fn handle(&mut self, connect: Connect<U>, _: &mut Self::Context) {
-        let Connect { connection, permissions, groups, place, fanout } = connect;
-        let worker = place.worker as usize;
-        if self.workers.len() <= worker {
-            self.workers.resize(worker + 1, None);
-        }
-        self.workers[worker] = Some(fanout);
+        let Connect { connection, permissions, groups, place, fanout, recoverable, expires_at } = connect;
+        self.know_worker(place.worker, fanout);
         let id = connection.id;
         let mut entry = Entry::new(connection.clone(), permissions, place);
         entry.connected_at = clock::now();
+        (entry.recoverable, entry.expires_at) = (recoverable, expires_at);
         self.membership.connect(entry);
-        if let Some(watcher) = &self.watcher {
-            watcher.see(|| Happening::connected(&connection));
-        }
+        self.emit(Event::Connected(connection.clone()));
 
         // First all memberships, then the greeting that names them, then what they cause.
         let mut changes = Vec::new();
@@ -68,6 +62,11 @@ impl<U: UserData> Handler<Disconnect> for GroupRegistry<U> {
     type Result = ();
 
     fn handle(&mut self, disconnect: Disconnect, ctx: &mut Self::Context) {
+        let entry = self.membership.get(disconnect.connection);
+        // A socket that the connection does not go on by has nothing to say about its end.
+        if entry.is_none_or(|entry| entry.incarnation != disconnect.incarnation) {
+            return;
+        }
         let reason = disconnect.reason.leave_reason();
         let left = self.membership.leave_some(disconnect.connection, LEAVES_AT_A_TIME);
         if let Some((place, connection)) = self.place_and_connection(disconnect.connection)
@@ -85,6 +84,8 @@ impl<U: UserData> Handler<Disconnect> for GroupRegistry<U> {
             return;
         };
         self.deliver(place.worker, Deliver::Detach { slot: place.slot, audiences });
+        self.metrics.connections.decrement(1);
+        self.metrics.closed(disconnect.reason.kind());
         for change in left {
             self.left(&connection, change, reason);
         }
@@ -140,6 +141,7 @@ impl<U: UserData> Handler<Announce> for GroupRegistry<U> {
             from: None,
             except: None,
             excluded: Vec::new(),
+            only: None,
             content: Data::text(announce.text).into(),
             announcement: Some(announce.announcement),
             permit: Some(announce.permit),

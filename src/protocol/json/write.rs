@@ -15,11 +15,13 @@ use crate::protocol::data::Data;
 
 /// Appends the first frame of a connection: who it is, its own user data, and the groups that it was put into.
 ///
-/// `userId` is `null` for an anonymous connection; `user` is absent where there is no user data.
+/// `userId` is `null` for an anonymous connection; `user` is absent where there is no user data, and so is the token where
+/// the connection cannot be recovered.
 pub fn connected(
     out: &mut Vec<u8>,
     user_id: Option<&UserId>,
     connection_id: ConnectionId,
+    reconnection_token: Option<&str>,
     user: Option<&RawValue>,
     groups: &[GroupName],
 ) {
@@ -27,6 +29,10 @@ pub fn connected(
     write_json(out, &user_id);
     out.extend_from_slice(br#","connectionId":"#);
     write_json(out, &connection_id);
+    if let Some(token) = reconnection_token {
+        out.extend_from_slice(br#","reconnectionToken":"#);
+        write_string(out, token);
+    }
     if let Some(user) = user {
         out.extend_from_slice(br#","user":"#);
         out.extend_from_slice(user.get().as_bytes());
@@ -142,6 +148,16 @@ pub fn dropped(out: &mut Vec<u8>, missing: u64) {
     out.push(b'}');
 }
 
+/// What stands between a message and its number on a reliable connection.
+pub const SEQUENCE_ID: &str = r#","sequenceId":"#;
+
+/// Appends what stands instead of a message's closing brace on a reliable connection.
+pub fn sequenced(out: &mut Vec<u8>, sequence_id: u64) {
+    out.extend_from_slice(SEQUENCE_ID.as_bytes());
+    out.extend_from_slice(itoa::Buffer::new().format(sequence_id).as_bytes());
+    out.push(b'}');
+}
+
 fn write_data(out: &mut Vec<u8>, data: &Data, metadata: Option<&[u8]>) {
     out.extend_from_slice(br#","dataType":""#);
     out.extend_from_slice(data.data_type().name().as_bytes());
@@ -189,12 +205,16 @@ mod tests {
         let mark = UserId::parse("user-1").unwrap();
         let groups = [GroupName::parse("Sales", true).unwrap(), GroupName::parse("a\"b", true).unwrap()];
         assert_eq!(
-            written(|out| connected(out, Some(&mark), id, Some(&user), &groups)),
+            written(|out| connected(out, Some(&mark), id, None, Some(&user), &groups)),
             r#"{"type":"system","event":"connected","userId":"user-1","connectionId":"0123456789abcdef0123456789abcdef","user":{"username":"Mark"},"groups":["Sales","a\"b"]}"#
         );
         assert_eq!(
-            written(|out| connected(out, None, id, None, &[])),
+            written(|out| connected(out, None, id, None, None, &[])),
             r#"{"type":"system","event":"connected","userId":null,"connectionId":"0123456789abcdef0123456789abcdef","groups":[]}"#
+        );
+        assert_eq!(
+            written(|out| connected(out, None, id, Some("a.b.c"), None, &[])),
+            r#"{"type":"system","event":"connected","userId":null,"connectionId":"0123456789abcdef0123456789abcdef","reconnectionToken":"a.b.c","groups":[]}"#
         );
     }
 
