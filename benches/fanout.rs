@@ -13,7 +13,7 @@ use folkmoot::internals::{
     Entry, Greeting, HeartbeatSettings, Link, LinkSettings, Membership, MembershipLimits, Metrics, OutboundLimits,
     Publication, Slots, SlowConsumers, Subprotocol, Transport,
 };
-use folkmoot::{Authority, Connection, ConnectionId, Data, GroupName, HubName, Target, UserId};
+use folkmoot::{Authority, Connection, ConnectionId, Data, GroupName, HubName, Target, Upstream, UserId};
 
 fn main() {
     divan::main();
@@ -70,6 +70,7 @@ fn worker(subprotocol: Subprotocol) -> (Slots, Publication) {
             user: None,
             address: None,
             subprotocol: None,
+            upstream: Upstream::default(),
         };
         membership.connect(Entry::new(Arc::new(connection), Arc::default(), place));
         let joined = membership.join(id, &group).expect("room for it").expect("a new member");

@@ -14,6 +14,7 @@ mod revision;
 mod running;
 mod tls;
 mod unread;
+mod upstream;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -47,10 +48,12 @@ use crate::http::health::Readiness;
 use crate::http::porch::Porch;
 use crate::http::services::InternalListener;
 use crate::http::{Entrance, Live, Routes, Seats, Services, Shares};
+use crate::issuers::KeySources;
 use crate::metrics::{Limit, Metrics};
 use crate::monitor::{self, Monitor, Surroundings};
 use crate::user::{User, UserData};
 use crate::users::{self, StoreError, UserStore, Verifier, VerifierOptions};
+use crate::webhooks::Webhooks;
 
 /// Connections of one worker at a time that are no WebSocket, or not yet: actix-server's own default.
 const MOST_REQUESTS: usize = 25_600;
@@ -241,7 +244,8 @@ impl<U: UserData> Server<U> {
         let metrics = Metrics::new();
         let monitor = Monitor::new(metrics.clone());
         let internal = addresses.internal.map(|listener| listener.address);
-        let live = Arc::new(ArcSwap::from_pointee(Live::new(config.clone(), addresses.main, internal)?));
+        let key_sources = KeySources::new(metrics.clone());
+        let live = Arc::new(ArcSwap::from_pointee(Live::new(config.clone(), addresses.main, internal, &key_sources)?));
         let store = match users {
             Users::Configured => Some(open_store(&config).await?),
             Users::Given(store) => Some(store),
@@ -253,15 +257,19 @@ impl<U: UserData> Server<U> {
             ping_interval: config.heartbeat.ping_interval,
             pong_timeout: config.heartbeat.pong_timeout,
         };
-        let opener = HubOpener::new(live.clone(), calls.clone(), monitor.clone(), metrics.clone());
+        let rules = upstream::rules(&config, addresses.main)?;
+        let webhooks = Webhooks::new(config.webhooks.clone(), rules, metrics.clone());
+        let opener = HubOpener::new(live.clone(), calls.clone(), webhooks.clone(), monitor.clone(), metrics.clone());
         let services = Services {
             internal: addresses.internal,
+            key_sources,
             throttle: ArcSwap::from_pointee(LoginThrottle::new(throttle_limits(&config.auth.failures))),
             store,
             verifier: verifier(&config),
             home: Handle::current(),
             hubs: Hubs::new(hub_rules(&config, budget), opener.open_by()),
             hooks: calls,
+            webhooks,
             fanouts: Fanouts::new(heartbeat, metrics.clone()),
             map_user,
             seats: Seats::new(budget.connections),
@@ -274,6 +282,7 @@ impl<U: UserData> Server<U> {
             metrics,
             monitor,
             readiness: Readiness::default(),
+            done_once: Arc::default(),
             config_origins: ArcSwap::from_pointee(config_origins),
             live,
         };
@@ -281,6 +290,7 @@ impl<U: UserData> Server<U> {
         routes.start(services.clone());
         revision::watch(&services);
         watch(&services);
+        services.webhooks.start();
         Ok(Built { services, hook_threads, opener })
     }
 }

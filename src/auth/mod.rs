@@ -3,12 +3,14 @@
 //! Everything here is a function of a request's head, the configuration and the clock: no store, no actor, no socket.
 //! So the upgrade service and the handlers of actix-web ask the same questions and get the same answers, in this order:
 //! [`peer`] (who is it), [`origin`] (may that page ask), [`Credential::of_request`] (what do they present), then
-//! [`token`], or [`throttle`] and the user store, and at last [`permissions`] (what may they do).
+//! [`token`] or [`issuer`], or [`throttle`] and the user store, and at last [`permissions`] (what may they do).
 
 pub mod access_keys;
 pub mod audience;
 pub mod basic;
 pub mod host;
+pub mod issuer;
+pub mod jwks;
 pub mod origin;
 pub mod pattern;
 pub mod peer;

@@ -104,13 +104,13 @@ impl Unit {
 /// What follows the literal, where the text begins with it.
 fn strip<'a>(text: &'a str, literal: &[Unit]) -> Option<&'a str> {
     let mut chars = text.chars();
-    literal.iter().all(|unit| chars.next().is_some_and(|c| unit.is(c))).then(|| chars.as_str())
+    literal.iter().all(|unit| chars.next().is_some_and(|c| unit.is(c))).then_some(chars.as_str())
 }
 
 /// What precedes the literal, where the text ends with it.
 fn ends<'a>(text: &'a str, literal: &[Unit]) -> Option<&'a str> {
     let mut chars = text.chars();
-    literal.iter().rev().all(|unit| chars.next_back().is_some_and(|c| unit.is(c))).then(|| chars.as_str())
+    literal.iter().rev().all(|unit| chars.next_back().is_some_and(|c| unit.is(c))).then_some(chars.as_str())
 }
 
 /// Several stars: where in the text each literal can have ended, one after the other, so that no choice is tried twice.

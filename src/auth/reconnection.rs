@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::{Map, Value};
 
-use super::token::{IssuedToken, TokenError, Tokens, take_audiences};
+use super::token::{IssuedToken, TokenError, Tokens, take_audiences, take_validity};
 use crate::ids::{ConnectionId, HubName};
 
 /// How long one is valid. The connection itself is gone long before, unless it has its first socket all that time.
@@ -44,7 +44,7 @@ impl Tokens {
         now: SystemTime,
     ) -> Result<(), TokenError> {
         let mut claims = self.verify(token)?;
-        self.take_validity(&mut claims, now)?;
+        take_validity(&mut claims, self.leeway, now)?;
         let audiences = take_audiences(&mut claims)?;
         let meant = matches!(&audiences[..], [aud] if *aud == connection.to_string());
         let of_hub = matches!(claims.remove(HUB_CLAIM), Some(Value::String(named)) if named == hub.as_str());

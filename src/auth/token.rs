@@ -1,11 +1,13 @@
 //! Tokens: JSON Web Tokens signed with HS256 under the access keys, verified and issued.
 //!
 //! What a token says is handed on as [`ClientToken`] or [`RequestToken`]. This file knows no store: a token with
-//! `folkmoot.user` only *names* a store user, and whoever connects them reads the store.
+//! `folkmoot.user` only *names* a store user, and whoever connects them reads the store. Tokens of other issuers, with keys of
+//! their own, are `issuer.rs`.
 //!
 //! Two kinds of refusal: what does not prove anything (signature, time, audience) is 401; a genuine token whose claims
 //! cannot be used (a `sub` that is no user id, a group name that is none) is 400, because logging in again helps nobody.
 
+use std::borrow::Cow;
 use std::sync::Once;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -19,6 +21,7 @@ use serde_json::{Map, Value};
 use crate::auth::access_keys::AccessKeys;
 use crate::auth::audience;
 use crate::auth::host::{BaseUrl, OwnNames};
+use crate::auth::jwks::NoKey;
 use crate::auth::permissions::Role;
 use crate::clock::seconds;
 use crate::ids::{GroupName, HubName, UserId};
@@ -57,11 +60,29 @@ pub enum TokenError {
     /// Made for another server, hub or request.
     #[error("the token is not meant for this address (claim 'aud')")]
     Audience,
+    /// From nobody whom the configuration names.
+    #[error("the token is from no issuer that this server knows (claim 'iss')")]
+    Issuer,
+    /// Its issuer may not sign that way.
+    #[error("tokens of this issuer are not to be signed that way (header 'alg')")]
+    Algorithm,
+    /// There is no key of its issuer for it.
+    #[error("the token cannot be verified: {0}")]
+    Key(NoKey),
+    /// The keys of its issuer could not be had yet.
+    #[error("the keys of the token's issuer are not known yet; try again in a moment")]
+    NoKeysYet,
+    /// Not signed under the key of its issuer that it names, or changed since.
+    #[error("the token is not signed under the key of its issuer that it names")]
+    ForeignSignature,
+    /// Another issuer made it, for something else.
+    #[error("the token's issuer did not mean this server (claim 'aud')")]
+    ForeignAudience,
     /// A genuine token with a claim that cannot be used.
     #[error("the token's claim '{claim}' cannot be used: {reason}")]
     Claim {
         /// The name of the claim.
-        claim: &'static str,
+        claim: Cow<'static, str>,
         /// What is wrong with it.
         reason: String,
     },
@@ -76,12 +97,13 @@ impl TokenError {
         match self {
             TokenError::Claim { .. } => StatusCode::BAD_REQUEST,
             TokenError::Signing(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            TokenError::NoKeysYet => StatusCode::SERVICE_UNAVAILABLE,
             _ => StatusCode::UNAUTHORIZED,
         }
     }
 
-    fn claim(claim: &'static str, reason: impl ToString) -> Self {
-        TokenError::Claim { claim, reason: reason.to_string() }
+    pub(super) fn claim(claim: impl Into<Cow<'static, str>>, reason: impl ToString) -> Self {
+        TokenError::Claim { claim: claim.into(), reason: reason.to_string() }
     }
 }
 
@@ -147,7 +169,7 @@ impl std::fmt::Debug for IssuedToken {
 pub struct Tokens {
     signing: EncodingKey,
     verifying: Vec<DecodingKey>,
-    leeway: Duration,
+    pub(super) leeway: Duration,
 }
 
 impl Tokens {
@@ -177,7 +199,7 @@ impl Tokens {
         now: SystemTime,
     ) -> Result<ClientToken, TokenError> {
         let mut claims = self.verify(token)?;
-        let expires_at = self.take_validity(&mut claims, now)?;
+        let expires_at = take_validity(&mut claims, self.leeway, now)?;
         let audiences = take_audiences(&mut claims)?;
         if !audiences.iter().any(|aud| audience::is_client_of(aud, hub, names)) {
             return Err(TokenError::Audience);
@@ -212,7 +234,7 @@ impl Tokens {
         now: SystemTime,
     ) -> Result<RequestToken, TokenError> {
         let mut claims = self.verify(token)?;
-        let expires_at = self.take_validity(&mut claims, now)?;
+        let expires_at = take_validity(&mut claims, self.leeway, now)?;
         let audiences = take_audiences(&mut claims)?;
         let (sub, store_user) = take_subject(&mut claims)?;
         let meant =
@@ -234,7 +256,7 @@ impl Tokens {
         now: SystemTime,
     ) -> Result<RefreshToken, TokenError> {
         let mut claims = self.verify(token)?;
-        self.take_validity(&mut claims, now)?;
+        take_validity(&mut claims, self.leeway, now)?;
         let audiences = take_audiences(&mut claims)?;
         let meant = matches!(&audiences[..], [aud] if audience::is_login(aud, names));
         let subject = take_subject(&mut claims)?;
@@ -323,44 +345,55 @@ impl Tokens {
         if token.len() > MAX_TOKEN_BYTES {
             return Err(TokenError::TooLong);
         }
-        let mut validation = Validation::new(Algorithm::HS256);
-        // Times and audiences are checked below: against the caller's clock, and by comparing URLs, not texts.
-        validation.validate_exp = false;
-        validation.validate_aud = false;
-        validation.required_spec_claims.clear();
         for key in &self.verifying {
-            match jsonwebtoken::decode::<Map<String, Value>>(token, key, &validation) {
-                // RFC 7515, 4.1.11: what is marked critical must be understood, and we understand no extension.
-                Ok(data) if data.header.crit.is_some() => return Err(TokenError::Malformed),
-                Ok(data) => return Ok(data.claims),
-                Err(error) if matches!(error.kind(), ErrorKind::InvalidSignature) => {}
-                Err(_) => return Err(TokenError::Malformed),
+            match signed_claims(token, key, Algorithm::HS256) {
+                Err(TokenError::Signature) => {}
+                verified => return verified,
             }
         }
         Err(TokenError::Signature)
     }
+}
 
-    /// Checks `exp` and `nbf`, takes them and `iat` out, and tells when the token ends.
-    pub(super) fn take_validity(
-        &self,
-        claims: &mut Map<String, Value>,
-        now: SystemTime,
-    ) -> Result<SystemTime, TokenError> {
-        let now = seconds(now);
-        let leeway = self.leeway.as_secs();
-        let expires = claims.remove("exp").as_ref().and_then(numeric_date).ok_or(TokenError::NoExpiry)?;
-        if expires.saturating_add(leeway) <= now {
-            return Err(TokenError::Expired);
-        }
-        if let Some(start) = claims.remove("nbf") {
-            let start = numeric_date(&start).ok_or_else(|| TokenError::claim("nbf", "it is no time"))?;
-            if start > now.saturating_add(leeway) {
-                return Err(TokenError::NotYetValid);
-            }
-        }
-        claims.remove("iat");
-        time(expires).ok_or(TokenError::NoExpiry)
+/// The claims of a token that is signed with this key and this algorithm. Nothing of what they say is checked.
+pub(super) fn signed_claims(
+    token: &str,
+    key: &DecodingKey,
+    algorithm: Algorithm,
+) -> Result<Map<String, Value>, TokenError> {
+    let mut validation = Validation::new(algorithm);
+    // Times and audiences are for the caller: against its clock, and by comparing URLs, not texts.
+    validation.validate_exp = false;
+    validation.validate_aud = false;
+    validation.required_spec_claims.clear();
+    match jsonwebtoken::decode::<Map<String, Value>>(token, key, &validation) {
+        // RFC 7515, 4.1.11: what is marked critical must be understood, and we understand no extension.
+        Ok(data) if data.header.crit.is_some() => Err(TokenError::Malformed),
+        Ok(data) => Ok(data.claims),
+        Err(error) if matches!(error.kind(), ErrorKind::InvalidSignature) => Err(TokenError::Signature),
+        Err(_) => Err(TokenError::Malformed),
     }
+}
+
+/// Checks `exp` and `nbf`, takes them and `iat` out, and tells when the token ends.
+pub(super) fn take_validity(
+    claims: &mut Map<String, Value>,
+    leeway: Duration,
+    now: SystemTime,
+) -> Result<SystemTime, TokenError> {
+    let (now, leeway) = (seconds(now), leeway.as_secs());
+    let expires = claims.remove("exp").as_ref().and_then(numeric_date).ok_or(TokenError::NoExpiry)?;
+    if expires.saturating_add(leeway) <= now {
+        return Err(TokenError::Expired);
+    }
+    if let Some(start) = claims.remove("nbf") {
+        let start = numeric_date(&start).ok_or_else(|| TokenError::claim("nbf", "it is no time"))?;
+        if start > now.saturating_add(leeway) {
+            return Err(TokenError::NotYetValid);
+        }
+    }
+    claims.remove("iat");
+    time(expires).ok_or(TokenError::NoExpiry)
 }
 
 /// What stands for a secret in a token: another one for every secret, and nothing can be learnt from it, as the hashes
@@ -401,7 +434,7 @@ pub fn user_from_claims(claims: &Map<String, Value>, sub: Option<&UserId>) -> Us
 
 /// Tells jsonwebtoken which cryptography to use. It may be told once a process, and panics when it has to guess
 /// between two, which a downstream crate can cause by switching on another one of its features.
-fn install_crypto() {
+pub(super) fn install_crypto() {
     static INSTALLED: Once = Once::new();
     INSTALLED.call_once(|| {
         // An error means that the program around us has chosen already, which is as good.
@@ -421,8 +454,13 @@ fn numeric_date(value: &Value) -> Option<u64> {
 
 /// A claim that is a text or a list of texts; absent and `null` are an empty list.
 fn take_strings(claims: &mut Map<String, Value>, name: &'static str) -> Result<Vec<String>, TokenError> {
-    let ill_typed = || TokenError::claim(name, "it is neither a text nor a list of texts");
-    match claims.remove(name) {
+    in_strings(claims.remove(name), name)
+}
+
+/// The texts that a claim holds, as one or as a list.
+pub(super) fn in_strings(claim: Option<Value>, name: &str) -> Result<Vec<String>, TokenError> {
+    let ill_typed = || TokenError::claim(name.to_owned(), "it is neither a text nor a list of texts");
+    match claim {
         None | Some(Value::Null) => Ok(Vec::new()),
         Some(Value::String(text)) => Ok(vec![text]),
         Some(Value::Array(items)) => items

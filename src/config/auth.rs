@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::issuers::JwtConfig;
 use super::secret::AccessKey;
 use super::units::duration;
 
@@ -44,6 +45,8 @@ pub struct AuthConfig {
     ///
     /// Default `false`; `FOLKMOOT__AUTH__ALLOW_DEMO_USERS`.
     pub allow_demo_users: bool,
+    /// Tokens of other issuers.
+    pub jwt: JwtConfig,
     /// Limits on failed logins.
     pub failures: FailuresConfig,
     /// Limits on password hashing.
@@ -59,6 +62,7 @@ impl Default for AuthConfig {
             session_ttl: Duration::from_secs(12 * 3600),
             clock_skew: Duration::from_secs(30),
             allow_demo_users: false,
+            jwt: JwtConfig::default(),
             failures: FailuresConfig::default(),
             hashing: HashingConfig::default(),
         }

@@ -10,6 +10,7 @@ mod fanout;
 mod heartbeat;
 mod hooks;
 mod hubs;
+mod issuers;
 mod limits;
 mod listing;
 mod load;
@@ -26,6 +27,7 @@ mod shutdown;
 mod units;
 mod users;
 mod validate;
+mod webhooks;
 mod yaml;
 
 use std::borrow::Cow;
@@ -39,6 +41,7 @@ pub use self::fanout::FanoutConfig;
 pub use self::heartbeat::HeartbeatConfig;
 pub use self::hooks::HooksConfig;
 pub use self::hubs::{AnnouncePer, AnnouncementsConfig, HubConfig, HubsConfig, RawClients};
+pub use self::issuers::{IssuerConfig, JwtConfig, KeySetLocation, KeySetLocationError};
 pub use self::limits::LimitsConfig;
 pub use self::listing::Listed;
 pub(crate) use self::listing::list;
@@ -56,6 +59,11 @@ pub use self::shutdown::ShutdownConfig;
 #[cfg(feature = "cli")]
 pub(crate) use self::units::parse_duration;
 pub use self::users::UsersConfig;
+pub use crate::auth::jwks::SigningAlgorithm;
+pub use self::webhooks::{
+    SystemEvent, SystemEventError, UserEvents, UserEventsError, WebhookConfig, WebhookUrl, WebhookUrlError,
+    WebhooksConfig,
+};
 pub use crate::outbound::SlowConsumers;
 
 /// All settings of a server.
@@ -95,6 +103,8 @@ pub struct Config {
     pub reliable: ReliableConfig,
     /// What hooks may take.
     pub hooks: HooksConfig,
+    /// What webhooks may take.
+    pub webhooks: WebhooksConfig,
     /// How long a shutdown takes.
     pub shutdown: ShutdownConfig,
     /// Which pages are served.
@@ -116,6 +126,7 @@ impl Default for Config {
             heartbeat: HeartbeatConfig::default(),
             reliable: ReliableConfig::default(),
             hooks: HooksConfig::default(),
+            webhooks: WebhooksConfig::default(),
             shutdown: ShutdownConfig::default(),
             pages: PagesConfig::default(),
             log: LogConfig::default(),

@@ -6,8 +6,9 @@ use std::fmt::Display;
 use std::str::FromStr;
 use std::time::Duration;
 
-use serde::de::{Error, Unexpected, Visitor};
+use serde::de::{DeserializeOwned, Error, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serializer};
+use serde_json::Value;
 
 /// Units of time, the largest first, in milliseconds.
 const TIME_UNITS: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
@@ -133,6 +134,23 @@ pub(super) mod texts {
         let texts = Vec::<String>::deserialize(deserializer)?;
         let parse = |text: &String| text.parse().map_err(|error| Error::custom(format!("'{text}': {error}")));
         texts.iter().map(parse).collect()
+    }
+}
+
+/// Lists inside a list, where one value is a list of one as it is everywhere else.
+pub(super) mod one_or_more {
+    use super::*;
+
+    pub(crate) fn deserialize<'de, T, D>(deserializer: D) -> Result<Vec<T>, D::Error>
+    where
+        T: DeserializeOwned,
+        D: Deserializer<'de>,
+    {
+        let values = match Value::deserialize(deserializer)? {
+            Value::Array(values) => values,
+            value => vec![value],
+        };
+        values.into_iter().map(|value| serde_json::from_value(value).map_err(Error::custom)).collect()
     }
 }
 

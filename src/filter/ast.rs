@@ -69,6 +69,29 @@ pub(super) enum Function {
     EndsWith,
 }
 
+impl Expression {
+    /// How many parts it has, which is what applying it costs.
+    pub(super) fn weight(&self) -> usize {
+        let all = |parts: &[Expression]| parts.iter().map(Expression::weight).sum::<usize>();
+        1 + match &self.kind {
+            Kind::Literal(_) | Kind::Field(_) => 0,
+            Kind::Not(inner) => inner.weight(),
+            Kind::All(parts) | Kind::Any(parts) | Kind::Call(_, parts) => all(parts),
+            Kind::Compared(left, tests) => left.weight() + tests.iter().map(Test::weight).sum::<usize>(),
+        }
+    }
+}
+
+impl Test {
+    fn weight(&self) -> usize {
+        match self {
+            Test::With(_, right) => right.weight(),
+            Test::OneOf(literals) => literals.len(),
+            Test::InGroups => 1,
+        }
+    }
+}
+
 impl Field {
     /// Fields are found whatever their case is.
     pub(super) fn named(name: &str) -> Option<Self> {

@@ -103,6 +103,11 @@ impl Filter {
     pub fn matches(&self, facts: &Facts<'_>) -> bool {
         evaluate::is_true(&self.0, facts)
     }
+
+    /// What it costs to apply it once, where looking at a connection costs one.
+    pub(crate) fn weight(&self) -> usize {
+        self.0.weight()
+    }
 }
 
 impl FromStr for Filter {

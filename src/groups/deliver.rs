@@ -1,5 +1,6 @@
 //! What a registry says to the fan-outs.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,6 +42,8 @@ pub struct Publication {
     pub except: Option<Place>,
     /// Others who do not get it.
     pub excluded: Vec<Place>,
+    /// Who alone gets it, where not everybody does: those that passed a filter.
+    pub only: Option<Arc<HashSet<ConnectionId>>>,
     /// What is sent.
     pub content: Content,
     /// The `announcement` property, which also makes it one that may be dropped.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use actix::{Actor, Addr, Arbiter, MailboxError};
 
-use super::messages::{Broadcast, BroadcastTo, Reached, Receiver, Refusal, Send};
+use super::messages::{Broadcast, BroadcastTo, Content, Reached, Receiver, Refusal, Send};
 use super::registry::{GroupRegistry, RegistrySettings};
 use super::window::Window;
 use crate::error::ErrorCode;
@@ -90,9 +90,10 @@ impl<U: UserData> Hub<U> {
     ///
     /// # Errors
     /// [`Refusal`] when the hub has ended.
-    pub async fn send(&self, to: Receiver, data: Data) -> Result<usize, Refusal> {
-        let permit = self.window().acquire(data.len()).await;
-        self.registry().send(Send { to, content: data.into(), permit }).await.map_err(hub_ended)
+    pub async fn send(&self, to: Receiver, content: impl Into<Content>) -> Result<usize, Refusal> {
+        let content = content.into();
+        let permit = self.window().acquire(content.data.len()).await;
+        self.registry().send(Send { to, content, permit }).await.map_err(hub_ended)
     }
 }
 

@@ -64,10 +64,10 @@ pub struct MaskIndex {
 }
 
 impl MaskIndex {
-    /// The listeners' key of this mask.
-    pub fn get(&self, mask: &Mask) -> Option<u32> {
-        let masks = self.by_prefix.get(mask.literal_prefix())?;
-        masks.iter().find(|(known, _)| known == mask).map(|(_, key)| *key)
+    /// The listeners' keys of this mask: those who hear all that it matches share one, others have their own.
+    pub fn get<'a>(&'a self, mask: &'a Mask) -> impl Iterator<Item = u32> {
+        let masks = self.by_prefix.get(mask.literal_prefix()).into_iter().flatten();
+        masks.filter(move |(known, _)| known == mask).map(|(_, key)| *key)
     }
 
     /// Adds a mask.
@@ -75,10 +75,10 @@ impl MaskIndex {
         self.by_prefix.entry(mask.literal_prefix().into()).or_default().push((mask, key));
     }
 
-    /// Removes a mask.
-    pub fn remove(&mut self, mask: &Mask) {
+    /// Removes a mask of these listeners.
+    pub fn remove(&mut self, mask: &Mask, key: u32) {
         let Some(masks) = self.by_prefix.get_mut(mask.literal_prefix()) else { return };
-        masks.retain(|(known, _)| known != mask);
+        masks.retain(|(_, known)| *known != key);
         if masks.is_empty() {
             self.by_prefix.remove(mask.literal_prefix());
         }
@@ -172,7 +172,7 @@ mod tests {
                 let found: Vec<_> = groups.matching(&mask).map(|(name, _)| name.as_str().to_owned()).collect();
                 let expected: Vec<_> = names.iter().filter(|name| mask.matches(name)).cloned().collect();
                 prop_assert_eq!(found, expected);
-                prop_assert_eq!(listened.get(&mask), Some(key as u32));
+                prop_assert_eq!(listened.get(&mask).collect::<Vec<_>>(), [key as u32]);
             }
             for name in &names {
                 let mut found: Vec<_> = listened.matching(name).collect();
@@ -181,8 +181,8 @@ mod tests {
                     masks.iter().enumerate().filter(|(_, text)| mask(text).matches(name)).map(|(key, _)| key as u32).collect();
                 prop_assert_eq!(found, expected);
             }
-            for text in &masks {
-                listened.remove(&mask(text));
+            for (key, text) in masks.iter().enumerate() {
+                listened.remove(&mask(text), key as u32);
             }
             prop_assert!(listened.by_prefix.is_empty());
         }

@@ -29,7 +29,7 @@ use bytes::Bytes;
 use super::fanout::Fanout;
 use super::membership::Place;
 use super::window::Permit;
-use crate::auth::permissions::Permissions;
+use crate::auth::permissions::{Action, Permissions};
 use crate::error::{Disconnect as Reason, ErrorCode};
 use crate::event::{Connection, Event};
 use crate::ids::{ConnectionId, GroupName, Target, UserId};
@@ -147,6 +147,46 @@ pub struct Leave {
     pub connection: ConnectionId,
     /// The group or mask.
     pub target: Target,
+}
+
+/// Allows a connection an action in one group, or in all, from now on and over what its roles say.
+///
+/// Refused as `NotFound` where there is no such connection, and as `LimitReached` where it has permissions for as many
+/// groups as it may.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<(), Refusal>")]
+pub struct Grant {
+    /// The connection.
+    pub connection: ConnectionId,
+    /// What is allowed.
+    pub action: Action,
+    /// The group; `None` for all.
+    pub group: Option<GroupName>,
+}
+
+/// Denies a connection an action in one group, or in all, from now on. It stays where it is a member, and what it hears
+/// by a joined mask of groups that it may not join any more is silent at once. Refused like a [`Grant`].
+#[derive(Debug, Message)]
+#[rtype(result = "Result<(), Refusal>")]
+pub struct Revoke {
+    /// The connection.
+    pub connection: ConnectionId,
+    /// What is denied.
+    pub action: Action,
+    /// The group; `None` for all, which also ends what its roles allow.
+    pub group: Option<GroupName>,
+}
+
+/// Whether a connection may do something in one group, or in all; `false` where there is no such connection.
+#[derive(Debug, Message)]
+#[rtype(result = "bool")]
+pub struct HasPermission {
+    /// The connection.
+    pub connection: ConnectionId,
+    /// What.
+    pub action: Action,
+    /// The group; `None` for all.
+    pub group: Option<GroupName>,
 }
 
 /// How far a broadcast went.

@@ -3,7 +3,9 @@
 //! Nobody limits how much an operator asks, so each message is a bounded step, and what needs many is put together here,
 //! outside of the registry, which serves its hub between two of them. A hub that has ended has nothing and nobody.
 
+mod enrol;
 mod handlers;
+mod mail;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -11,16 +13,16 @@ use std::time::Duration;
 
 use actix::{Addr, Message};
 
+pub use self::enrol::Enrolment;
+pub use self::mail::{Mail, Posted};
 use super::fanout::Fanout;
 use super::hub::Hub;
 pub use super::membership::{ConnectionFilter, GroupFilter, Named};
 use super::membership::{Hearing, Page, Place, Reach, Step};
-use super::messages::{Content, Count, Counted, Leave, Reached, Refusal};
-use super::window::Permit;
+use super::messages::{Count, Counted, Leave};
 use crate::error::Disconnect as Reason;
 use crate::event::Connection;
 use crate::ids::{ConnectionId, GroupName, Target};
-use crate::protocol::Data;
 use crate::user::UserData;
 
 /// Names or connections that one message looks at: a millisecond's work.
@@ -29,26 +31,6 @@ const LOOKED_AT: usize = 10_000;
 const CLOSED_AT_A_TIME: usize = 1000;
 /// Groups of a connection that one message tells.
 const GROUPS_AT_A_TIME: usize = 1000;
-
-/// A message to a group or mask, with all that only the API can say.
-#[derive(Message)]
-#[rtype(result = "Result<Reached, Refusal>")]
-pub(super) struct Post {
-    target: Target,
-    must_exist: bool,
-    excluded: Vec<ConnectionId>,
-    content: Content,
-    permit: Option<Permit>,
-}
-
-/// A message to every connection of the hub.
-#[derive(Message)]
-#[rtype(result = "usize")]
-pub(super) struct SendToAll {
-    excluded: Vec<ConnectionId>,
-    content: Content,
-    permit: Option<Permit>,
-}
 
 /// A step of a search for groups.
 #[derive(Message)]
@@ -160,29 +142,6 @@ pub struct Results<T> {
 }
 
 impl<U: UserData> Hub<U> {
-    /// Sends a message from the server to a group or mask. Some connections do not get it; where it must exist and does
-    /// not, nobody does.
-    ///
-    /// # Errors
-    /// [`Refusal`] when there is no group that must exist.
-    pub async fn post(
-        &self,
-        target: Target,
-        data: Data,
-        excluded: Vec<ConnectionId>,
-        must_exist: bool,
-    ) -> Result<Reached, Refusal> {
-        let permit = self.window().acquire(data.len()).await;
-        let post = Post { target, must_exist, excluded, content: data.into(), permit };
-        self.registry().send(post).await.unwrap_or(Ok(Reached { groups: 0 }))
-    }
-
-    /// Sends a message from the server to every connection; tells how many those are.
-    pub async fn send_to_all(&self, data: Data, excluded: Vec<ConnectionId>) -> usize {
-        let permit = self.window().acquire(data.len()).await;
-        self.registry().send(SendToAll { excluded, content: data.into(), permit }).await.unwrap_or(0)
-    }
-
     /// Groups behind `after`, by name.
     pub async fn find_groups(&self, filter: GroupFilter, after: Option<String>, limit: usize) -> Results<Named> {
         let (filter, mut after, mut items) = (Arc::new(filter), after, Vec::<Named>::new());
@@ -250,15 +209,8 @@ impl<U: UserData> Hub<U> {
         if let Target::Group(_) = target {
             return self.registry().send(Count { target }).await.unwrap_or(NOBODY);
         }
-        let (target, mut after, mut known) = (Arc::new(target), None, Hearing::default());
-        while let Ok((further, next)) = self.registry().send(CountSome { target: target.clone(), after, known }).await {
-            known = further;
-            match next {
-                Some(next) => after = Some(next),
-                None => return Counted { groups: known.groups, connections: known.connections.len() },
-            }
-        }
-        NOBODY
+        let Hearing { groups, connections } = self.hearing(target).await;
+        Counted { groups, connections: connections.len() }
     }
 
     /// The groups of a connection behind `after`, by name; `None` when there is no such connection.

@@ -4,8 +4,10 @@
 //! touches a socket and never talks to a database; it lives on an arbiter of its own, never on a worker.
 
 mod handlers;
+mod permissions;
 mod recovery;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -189,18 +191,26 @@ impl<U: UserData> GroupRegistry<U> {
     }
 
     pub(super) fn broadcast_content(&mut self, target: &Target, content: Content, permit: Option<Permit>) -> Reached {
-        self.broadcast_except(target, content, permit, Vec::new())
+        let (reached, _) = self.broadcast_to_some(target, content, permit, Vec::new(), None);
+        reached
     }
 
-    pub(super) fn broadcast_except(
+    /// The same to those alone whom a filter means, and never to those that are left out; tells also how many connections
+    /// that are at most: who is in several of the groups counts as often.
+    pub(super) fn broadcast_to_some(
         &mut self,
         target: &Target,
         content: Content,
         permit: Option<Permit>,
         excluded: Vec<Place>,
-    ) -> Reached {
-        let Some(route) = self.membership.route(target, |_| true) else { return Reached { groups: 0 } };
+        only: Option<Arc<HashSet<ConnectionId>>>,
+    ) -> (Reached, usize) {
+        let Some(mut route) = self.membership.route(target, |_| true) else { return (Reached { groups: 0 }, 0) };
         let reached = Reached { groups: route.groups };
+        if let Some(only) = &only {
+            route.receivers = route.receivers.min(only.len());
+        }
+        let receivers = route.receivers;
         let mask = match target {
             Target::Mask(mask) => Some(mask.clone()),
             Target::Group(_) => None,
@@ -211,12 +221,13 @@ impl<U: UserData> GroupRegistry<U> {
             from: None,
             except: None,
             excluded,
+            only,
             content,
             announcement: None,
             permit,
         };
         self.publish(route, publication);
-        reached
+        (reached, receivers)
     }
 
     /// Says why a membership cannot begin, and counts the limit that is in its way.

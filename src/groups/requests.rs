@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::deliver::{Answer, Deliver, Publication};
 use super::inner::{Command, FromSession, Publish, Request, Turn};
-use super::membership::{Counts, Membership, Place};
+use super::membership::{Counts, Hears, Membership, Place};
 use super::messages::Refusal;
 use super::registry::GroupRegistry;
 use crate::error::ErrorCode;
@@ -68,7 +68,9 @@ impl<U: UserData> GroupRegistry<U> {
                         cost => self.pay(id, |_| cost)?,
                     }
                 }
-                self.join_target(id, &target).map(|()| None)
+                let all = self.membership.get(id).is_some_and(|entry| entry.permissions.may_join_all());
+                let hears = if all { Hears::All } else { Hears::WhatItMayJoin };
+                self.join_target(id, &target, hears).map(|()| None)
             }
             Command::Leave(target) => {
                 self.may_join(id, &target)?;
@@ -86,7 +88,7 @@ impl<U: UserData> GroupRegistry<U> {
         let permissions = self.membership.get(id).map(|entry| &entry.permissions);
         let allowed = permissions.is_some_and(|permissions| match target {
             Target::Group(group) => permissions.may_join(group.as_str()),
-            Target::Mask(_) => permissions.may_join_all(),
+            Target::Mask(_) => permissions.may_join_masks(),
         });
         if allowed {
             return Ok(());
@@ -94,12 +96,12 @@ impl<U: UserData> GroupRegistry<U> {
         Err(Refusal::new(ErrorCode::Forbidden, format!("No role allows joining or leaving '{}'.", target.as_str())))
     }
 
-    pub(super) fn join_target(&mut self, id: ConnectionId, target: &Target) -> Result<(), Refusal> {
+    pub(super) fn join_target(&mut self, id: ConnectionId, target: &Target, hears: Hears) -> Result<(), Refusal> {
         match target {
             Target::Group(group) => self.join(id, group).map(|_| ()),
             Target::Mask(mask) => {
                 self.pay_for_scan(id, mask)?;
-                if let Some(audience) = self.membership.listen(id, mask).map_err(|error| self.refusal(error))?
+                if let Some(audience) = self.membership.listen(id, mask, hears).map_err(|error| self.refusal(error))?
                     && let Some(Place { worker, slot }) = self.membership.get(id).map(|entry| entry.place)
                 {
                     self.deliver(worker, Deliver::Join { slot, audience });
@@ -171,6 +173,7 @@ impl<U: UserData> GroupRegistry<U> {
             from,
             except,
             excluded: Vec::new(),
+            only: None,
             content,
             announcement,
             permit,

@@ -251,6 +251,9 @@ impl Slots {
                 if !excluded.is_empty() && excluded.binary_search(slot).is_ok() {
                     continue;
                 }
+                if publication.only.as_ref().is_some_and(|only| !only.contains(&member.id)) {
+                    continue;
+                }
                 let encode = || {
                     let tail = tail.get_or_insert_with(|| publication.encode_tail());
                     encoder::text(|out| json::group_message(out, group, tail))

@@ -14,7 +14,7 @@ use super::{Entrance, Problem, Services};
 use crate::auth::Credential;
 use crate::auth::origin::CredentialKind;
 use crate::auth::peer::ClientAddress;
-use crate::auth::permissions::Permissions;
+use crate::auth::permissions::Role;
 use crate::auth::token::TokenError;
 use crate::user::UserData;
 use crate::users::UserRecord;
@@ -32,11 +32,15 @@ impl Access {
     /// Of a store user: only roles that count in all hubs, as the API is about all of them.
     fn of_user(user: &UserRecord) -> Option<Self> {
         let everywhere = user.roles.iter().filter(|role| role.hub.is_none());
-        let permissions: Permissions = everywhere.map(|role| role.role.clone()).collect();
-        match permissions.is_admin() {
-            true => Some(Access::All),
-            false => permissions.may_read_admin().then_some(Access::Read),
+        let mut access = None;
+        for role in everywhere {
+            match role.role {
+                Role::Admin => return Some(Access::All),
+                Role::AdminRead => access = Some(Access::Read),
+                _ => {}
+            }
         }
+        access
     }
 
     fn allows(self, method: &Method) -> bool {

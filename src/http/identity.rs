@@ -8,14 +8,16 @@ use super::handshake::Handshake;
 use super::{Live, Problem, Services};
 use crate::auth::Credential;
 use crate::auth::basic::BasicCredentials;
+use crate::auth::issuer::Presented;
 use crate::auth::origin::CredentialKind;
 use crate::auth::peer::ClientAddress;
 use crate::auth::permissions::Role;
-use crate::auth::token::user_from_claims;
+use crate::auth::token::{TokenError, user_from_claims};
 use crate::config::HubConfig;
 use crate::event::Authority;
 use crate::hooks::{Authentication, Identity, LoginAttempt};
 use crate::ids::{GroupName, HubName, NameError, UserId};
+use crate::issuers::Issuer;
 use crate::user::{User, UserData};
 use crate::users::{LoginError, UserRecord};
 
@@ -80,14 +82,49 @@ impl<U: UserData> Visitor<'_, U> {
     }
 
     async fn by_token(&self, token: &str) -> Result<Known<U>, Problem> {
+        match self.live.issuers.of(token) {
+            Ok(None) => self.by_own_token(token).await,
+            Ok(Some((issuer, presented))) => self.by_foreign_token(issuer, &presented).await,
+            Err(error) => Err(self.refused(error)),
+        }
+    }
+
+    /// Counts and logs a token that was refused.
+    fn refused(&self, error: TokenError) -> Problem {
+        // Where the fault is with the issuer or with us, nobody tried anything.
+        if !error.status().is_server_error() {
+            self.services.metrics.auth_failures.increment(1);
+        }
+        log::info!(address:% = self.client.address(), reason:% = error; "a token was refused");
+        error.into()
+    }
+
+    /// Of another issuer, who never makes a user of the store, and opens no hub of Folkmoot's own.
+    async fn by_foreign_token(&self, issuer: &Issuer, presented: &Presented<'_>) -> Result<Known<U>, Problem> {
+        let settings = self.settings();
+        let verified = issuer.verify(presented, settings.masks).await;
+        let token = verified.map_err(|error| self.refused(error))?;
+        if self.hub.is_reserved() || !issuer.hubs.allows(self.hub, &self.live.config.hubs.default) {
+            return Err(Problem::forbidden("Tokens of this issuer do not open this hub."));
+        }
+        let ruled = ruled_groups(&token.user, Some(&token.user_id), settings);
+        let ruled = ruled.map_err(|error| Problem::bad_request(error.to_string()))?;
+        Ok(Known {
+            authority: Authority::Token,
+            groups: ruled.into_iter().chain(token.groups).collect(),
+            user: (self.services.map_user)(token.user).map(Arc::new),
+            user_id: Some(token.user_id),
+            roles: token.roles,
+            expires_at: Some(token.expires_at),
+        })
+    }
+
+    async fn by_own_token(&self, token: &str) -> Result<Known<U>, Problem> {
         let Visitor { services, live, hub, client } = *self;
         let settings = self.settings();
         let names = live.own_names(client);
         let verified = live.tokens.verify_client(token, hub, settings.masks, names, SystemTime::now());
-        let token = verified.inspect_err(|error| {
-            services.metrics.auth_failures.increment(1);
-            log::info!(address:% = client.address(), reason:% = error; "a token was refused");
-        })?;
+        let token = verified.map_err(|error| self.refused(error))?;
         let expires_at = Some(token.expires_at);
         if let (true, Some(login)) = (token.store_user, token.sub.clone()) {
             let record = services.store_user(login, client).await?;

@@ -14,6 +14,7 @@ use crate::auth::origin::OriginPolicy;
 use crate::auth::peer::{ClientAddress, TrustedProxies, TrustedProxyError};
 use crate::auth::token::Tokens;
 use crate::config::Config;
+use crate::issuers::{IssuerError, Issuers, KeySources};
 
 /// The configuration as it is now, and what is made of it once and used for every request.
 pub struct Live {
@@ -29,6 +30,8 @@ pub struct Live {
     pub proxies: TrustedProxies,
     /// Verifies and issues tokens.
     pub tokens: Tokens,
+    /// Verifies the tokens of others.
+    pub issuers: Issuers,
 }
 
 /// Why a configuration that is valid cannot be used: what it names is not there, or is not what it should be.
@@ -43,14 +46,23 @@ pub enum SettingsError {
     /// A trusted proxy is not an address or network.
     #[error("server.trusted_proxies: {0}")]
     TrustedProxy(#[from] TrustedProxyError),
+    /// The keys of an issuer of tokens cannot be used.
+    #[error(transparent)]
+    Issuer(#[from] IssuerError),
 }
 
 impl Live {
-    /// What is made of a configuration for a server that listens at `main`, and at `internal` where it has two.
+    /// What is made of a configuration for a server that listens at `main`, and at `internal` where it has two. `keys` has
+    /// what is known already of the keys of other issuers.
     ///
     /// # Errors
     /// [`SettingsError`].
-    pub fn new(config: Config, main: SocketAddr, internal: Option<SocketAddr>) -> Result<Self, SettingsError> {
+    pub fn new(
+        config: Config,
+        main: SocketAddr,
+        internal: Option<SocketAddr>,
+        keys: &KeySources,
+    ) -> Result<Self, SettingsError> {
         let public_urls = config.server.public_urls.iter().map(|url| BaseUrl::parse(url.as_str()));
         let public_urls = public_urls.collect::<Result<Vec<_>, HostError>>()?;
         let origins_on =
@@ -61,6 +73,7 @@ impl Live {
             internal_origins: origins_on(internal.unwrap_or(main))?,
             proxies: TrustedProxies::parse(&proxies)?,
             tokens: tokens(&config, &config.data_dir)?,
+            issuers: Issuers::new(&config.auth.jwt.issuers, config.auth.clock_skew, keys)?,
             public_urls,
             config,
         })

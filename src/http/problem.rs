@@ -130,7 +130,10 @@ impl From<CredentialError> for Problem {
 
 impl From<TokenError> for Problem {
     fn from(error: TokenError) -> Self {
-        Problem::new(error.status(), error.to_string())
+        match error {
+            TokenError::NoKeysYet => Problem::unavailable(error.to_string()),
+            _ => Problem::new(error.status(), error.to_string()),
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use arc_swap::{ArcSwap, Guard};
 use tokio::runtime::Handle;
 use zeroize::Zeroizing;
 
+use super::api::DoneOnce;
 use super::health::Readiness;
 use super::live::{ConfigNow, Live};
 use super::porch::Porch;
@@ -23,6 +24,7 @@ use crate::config::Origins;
 use crate::groups::{Fanouts, Hubs};
 use crate::hooks::HookCalls;
 use crate::ids::{HubName, UserId};
+use crate::issuers::KeySources;
 use crate::metrics::{Limit, Metrics};
 use crate::monitor::Monitor;
 use crate::outbound::{LinkSettings, OutboundLimits, ReplayLimits};
@@ -31,6 +33,7 @@ use crate::session::{InboundRates, SessionSettings};
 use crate::transport::decoder::DecoderLimits;
 use crate::user::{User, UserData};
 use crate::users::{LoginError, StoreError, StoredUser, UserRecord, UserStore, Verifier};
+use crate::webhooks::Webhooks;
 
 /// Makes the caller's user data out of what the store or a token tells.
 pub type MapUser<U> = Arc<dyn Fn(User) -> Option<U> + Send + Sync>;
@@ -50,6 +53,8 @@ pub struct Services<U: UserData> {
     pub live: Arc<ArcSwap<Live>>,
     /// The internal listener, where there is one.
     pub internal: Option<InternalListener>,
+    /// The keys of other issuers of tokens, as far as they are known.
+    pub key_sources: KeySources,
     /// Limits failed logins.
     pub throttle: ArcSwap<LoginThrottle>,
     /// The users, if there is a store.
@@ -60,6 +65,8 @@ pub struct Services<U: UserData> {
     pub home: Handle,
     /// The caller's hooks.
     pub hooks: Option<HookCalls<U>>,
+    /// The application's webhooks.
+    pub webhooks: Webhooks,
     /// The open hubs.
     pub hubs: Arc<Hubs<U>>,
     /// The fan-outs of all workers.
@@ -86,6 +93,8 @@ pub struct Services<U: UserData> {
     pub monitor: Arc<Monitor>,
     /// Whether the store was reachable a moment ago.
     pub readiness: Readiness,
+    /// Requests to the API that must not be done twice.
+    pub(crate) done_once: Arc<DoneOnce>,
     /// Where the keys of the configuration come from.
     pub config_origins: ArcSwap<Origins>,
 }
@@ -290,6 +299,7 @@ impl<U: UserData> Services<U> {
             },
             hooks: self.hooks.clone(),
             recovery_window: config.reliable.recovery_window,
+            webhooks: Some(self.webhooks.clone()),
             metrics: self.metrics.clone(),
         }
     }
@@ -298,7 +308,13 @@ impl<U: UserData> Services<U> {
     /// is the past.
     pub fn watching_settings(&self) -> SessionSettings<U> {
         let metrics = self.monitor.aside().clone();
-        SessionSettings { hooks: None, recovery_window: Duration::ZERO, metrics, ..self.session_settings(true) }
+        SessionSettings {
+            hooks: None,
+            webhooks: None,
+            recovery_window: Duration::ZERO,
+            metrics,
+            ..self.session_settings(true)
+        }
     }
 
     /// The hub that a path leads to, or `None` where it leads elsewhere.

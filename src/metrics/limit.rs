@@ -42,13 +42,15 @@ pub enum Limit {
     MaxRecordBytes,
     /// Logins that wait.
     LoginsWaiting,
+    /// Groups and patterns that one connection has roles or permissions for.
+    PermissionsPerConnection,
     /// What a reliable connection has not acknowledged.
     ReliableBuffer,
 }
 
 impl Limit {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Limit; 20] = [
+    pub const ALL: [Limit; 21] = [
         Self::MaxMessageBytes,
         Self::MaxFragments,
         Self::JsonDepth,
@@ -68,6 +70,7 @@ impl Limit {
         Self::MaxUndeclared,
         Self::MaxRecordBytes,
         Self::LoginsWaiting,
+        Self::PermissionsPerConnection,
         Self::ReliableBuffer,
     ];
 
@@ -93,6 +96,7 @@ impl Limit {
             Self::MaxUndeclared => "max_undeclared",
             Self::MaxRecordBytes => "max_record_bytes",
             Self::LoginsWaiting => "logins_waiting",
+            Self::PermissionsPerConnection => "permissions_per_connection",
             Self::ReliableBuffer => "reliable_buffer",
         }
     }

@@ -8,7 +8,7 @@ pub mod json;
 pub mod raw;
 
 pub use data::{Data, DataError, DataType};
-pub use frame::ClientFrame;
+pub use frame::{ClientFrame, MAX_TTL_SECONDS};
 
 /// How a connection writes its frames.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

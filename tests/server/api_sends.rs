@@ -105,10 +105,15 @@ async fn a_message_that_is_none_is_refused(setup: Setup) {
         (group, &[JSON], "", 400),
         (group, &[JSON], "null", 400),
         (group, &[("Content-Type", "text/html")], "x", 415),
-        (group, &[("Content-Type", "text/plain; charset=latin1")], "x", 415),
-        (group, &[TEXT], &long, 413),
+        (group, &[("Content-Type", "text/plain; charset=klingon")], "x", 415),
+        (group, &[("Content-Type", "text/plain; charset=utf-16")], "odd", 400),
+        (group, &[TEXT], &long, 400),
+        // Nothing says how large it is.
+        (group, &[TEXT], "", 400),
         ("/api/hubs/chat/groups/a/:send?filter=x", &[TEXT], "x", 400),
-        ("/api/hubs/chat/groups/a/:send?messageTtlSeconds=5", &[TEXT], "x", 400),
+        ("/api/hubs/chat/groups/a/:send?filter=", &[TEXT], "x", 400),
+        ("/api/hubs/chat/groups/a/:send?messageTtlSeconds=301", &[TEXT], "x", 400),
+        ("/api/hubs/chat/groups/a/:send?messageTtlSeconds=-1", &[TEXT], "x", 400),
         ("/api/hubs/chat/groups/a/:send?mustExist=perhaps", &[TEXT], "x", 400),
         ("/api/hubs/chat/groups/a/:send?api-version=2020-01-01", &[TEXT], "x", 400),
         ("/api/hubs/chat/groups/a/:send?api-version=2024-12-01&api-version=2024-12-01", &[TEXT], "x", 400),
@@ -131,6 +136,8 @@ async fn a_message_that_is_none_is_refused(setup: Setup) {
     assert_eq!((answer.status, answer.header("allow")), (405, Some("POST")));
     let sound = server.api("POST", &format!("{group}?api-version=2024-12-01"), &[JSON], " [1] ").await;
     assert_eq!(sound.status, 202, "{}", sound.body);
+    let empty = server.api("POST", group, &[TEXT, ("Content-Length", "0")], "").await;
+    assert_eq!(empty.status, 202, "{}", empty.body);
 }
 
 async fn names_with_odd_characters_are_meant_as_they_are(setup: Setup) {

@@ -3,6 +3,7 @@
 //! The registry is its only writer. Every method keeps the indexes, the per-worker counts and the connections' own
 //! lists in step; what has to be told to fan-outs and hooks is what the methods return.
 
+mod listening;
 mod questions;
 mod route;
 mod scan;
@@ -25,6 +26,7 @@ use crate::mask::Mask;
 use crate::metrics::Limit;
 use crate::outbound::{Moment, Rate};
 
+pub use self::listening::{Hears, Moved};
 pub use self::questions::{Counts, Page};
 pub use self::route::Route;
 pub use self::scan::{ConnectionFilter, GroupFilter, Hearing, Named, Reach, Step};
@@ -213,6 +215,8 @@ struct Group {
 #[derive(Debug)]
 struct Listened {
     mask: Mask,
+    /// Who alone hears by it, and only groups that it may join; `None` for those who hear every group.
+    only: Option<ConnectionId>,
     hearers: Hearers,
 }
 
@@ -375,53 +379,6 @@ impl<U> Membership<U> {
         Some(self.remove_member(id, worker, key))
     }
 
-    /// Makes a connection a listener; `None` when it was one already.
-    ///
-    /// # Errors
-    /// [`JoinError`]; nothing has changed then.
-    pub fn listen(&mut self, id: ConnectionId, mask: &Mask) -> Result<Option<Audience>, JoinError> {
-        let entry = self.connections.get_mut(&id).filter(|entry| !entry.ending);
-        let entry = entry.ok_or(JoinError::ConnectionNotFound)?;
-        let known = self.masks.get(mask);
-        if known.is_some_and(|key| entry.masks.binary_search(&key).is_ok()) {
-            return Ok(None);
-        }
-        if entry.masks.len() >= self.limits.masks_per_connection {
-            return Err(JoinError::TooManyMasks);
-        }
-        if known.is_none() && self.listened.len() >= self.limits.masks_per_hub {
-            return Err(JoinError::TooManyMasksInHub);
-        }
-        let worker = entry.place.worker;
-        let key = match known {
-            Some(key) => key,
-            None => {
-                let key = self.listened.insert(Listened { mask: mask.clone(), hearers: Hearers::new() }) as u32;
-                self.masks.insert(mask.clone(), key);
-                for (_, group) in self.index.matching(mask) {
-                    self.groups[group as usize].listened_by.push(key);
-                }
-                key
-            }
-        };
-        if let Err(place) = entry.masks.binary_search(&key) {
-            entry.masks.insert(place, key);
-        }
-        let listened = &mut self.listened[key as usize];
-        listened.hearers.insert(id, worker);
-        Ok(Some(listened.hearers.audience))
-    }
-
-    /// Ends a listener's mask; `None` when it did not listen to it.
-    pub fn unlisten(&mut self, id: ConnectionId, mask: &Mask) -> Option<Audience> {
-        let key = self.masks.get(mask)?;
-        let entry = self.connections.get_mut(&id)?;
-        let place = entry.masks.binary_search(&key).ok()?;
-        entry.masks.remove(place);
-        let worker = entry.place.worker;
-        Some(self.remove_listener(id, worker, key))
-    }
-
     /// Has a connection be served at another place. Tells where it was and what it hears; `None` when it is not here.
     pub fn relocate(&mut self, id: ConnectionId, place: Place) -> Option<(Place, Vec<Audience>)> {
         let entry = self.connections.get_mut(&id)?;
@@ -482,7 +439,7 @@ impl<U> Membership<U> {
         if let Some(key) = self.index.get(name.as_str()) {
             return key;
         }
-        let listened_by = self.masks.matching(name.as_str()).collect();
+        let listened_by = self.masks_that_hear(name.as_str()).collect();
         let group = Group { name: name.clone(), hearers: Hearers::new(), listened_by, declared: false };
         let key = self.groups.insert(group) as u32;
         self.index.insert(name.clone(), key);
@@ -504,20 +461,6 @@ impl<U> Membership<U> {
             self.index.remove(change.group.as_str());
         }
         change
-    }
-
-    fn remove_listener(&mut self, id: ConnectionId, worker: u32, key: u32) -> Audience {
-        let listened = &mut self.listened[key as usize];
-        listened.hearers.remove(id, worker);
-        let audience = listened.hearers.audience;
-        if listened.hearers.connections.is_empty() {
-            let mask = self.listened.remove(key as usize).mask;
-            self.masks.remove(&mask);
-            for (_, group) in self.index.matching(&mask) {
-                self.groups[group as usize].listened_by.retain(|other| *other != key);
-            }
-        }
-        audience
     }
 
     fn has_other_of_user(&self, entry: &Entry<U>, key: Option<u32>) -> bool {

@@ -39,7 +39,7 @@ impl<U> Membership<U> {
             return route;
         }
         let mut route = Route::default();
-        for key in self.masks.matching(name.as_str()) {
+        for key in self.masks_that_hear(name.as_str()) {
             let hearers = &self.listened[key as usize].hearers;
             route.audiences.push((hearers.audience, name.clone()));
             route.receivers += hearers.connections.len();

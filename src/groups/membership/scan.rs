@@ -1,10 +1,12 @@
 //! What operators look for in a hub, a bounded step at a time, so that a hub of any size goes on meanwhile.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use hashbrown::HashSet;
 
 use super::{Entry, Membership};
+use crate::filter::{Facts, Filter, GroupSet};
 use crate::ids::{ConnectionId, GroupName, Target, UserId};
 
 /// What one step of a search found.
@@ -77,6 +79,15 @@ pub struct ConnectionFilter {
     pub user: Option<UserId>,
     /// It comes from this address.
     pub address: Option<IpAddr>,
+    /// This is true of it.
+    pub matching: Option<Arc<Filter>>,
+}
+
+impl ConnectionFilter {
+    /// What it costs to apply it to a connection, where looking at one costs one.
+    fn weight(&self) -> usize {
+        self.matching.as_ref().map_or(1, |filter| filter.weight())
+    }
 }
 
 impl<U> Membership<U> {
@@ -124,7 +135,12 @@ impl<U> Membership<U> {
     ) -> Option<GroupName> {
         let mut looked_at = 0;
         let mut last: Option<&GroupName> = None;
-        for (name, key) in self.index.with_prefix(target.literal_prefix(), after) {
+        // A group comes before all whose names begin with its own.
+        let names = match target {
+            Target::Group(_) => 1,
+            Target::Mask(_) => usize::MAX,
+        };
+        for (name, key) in self.index.with_prefix(target.literal_prefix(), after).take(names) {
             if looked_at >= most {
                 return last.cloned();
             }
@@ -172,11 +188,12 @@ impl<U> Membership<U> {
             }
             _ => Box::new(self.order.range(range).copied()),
         };
+        let weight = filter.weight();
         for id in ids {
             if looked_at >= reach.looked_at {
                 return Step { found, next: last };
             }
-            looked_at += 1;
+            looked_at += weight;
             if let Some(entry) = self.get(id).filter(|entry| !entry.ending && self.passes(entry, filter)) {
                 if found.len() >= reach.found {
                     return Step { found, next: last };
@@ -193,6 +210,40 @@ impl<U> Membership<U> {
         filter.user.as_ref().is_none_or(|user| connection.user_id.as_ref() == Some(user))
             && filter.address.is_none_or(|address| connection.address == Some(address))
             && filter.group.as_ref().is_none_or(|group| self.is_member(connection.id, group.as_str()))
+            && filter.matching.as_ref().is_none_or(|filter| self.is_meant(entry, filter))
+    }
+
+    /// Those of some connections whom a filter means.
+    pub fn meant<'a>(&'a self, ids: &'a [ConnectionId], filter: &'a Filter) -> impl Iterator<Item = ConnectionId> + 'a {
+        let entries = ids.iter().filter_map(|id| self.get(*id));
+        entries.filter(|entry| !entry.ending && self.is_meant(entry, filter)).map(|entry| entry.connection.id)
+    }
+
+    fn is_meant(&self, entry: &Entry<U>, filter: &Filter) -> bool {
+        let connection = &entry.connection;
+        filter.matches(&Facts {
+            connection_id: &connection.id.to_string(),
+            user_id: connection.user_id.as_ref().map(UserId::as_str),
+            subprotocol: connection.subprotocol,
+            groups: &OwnGroups { membership: self, keys: &entry.groups },
+        })
+    }
+}
+
+/// The groups of a connection, as a filter sees them.
+struct OwnGroups<'a, U> {
+    membership: &'a Membership<U>,
+    /// In order.
+    keys: &'a [u32],
+}
+
+impl<U> GroupSet for OwnGroups<'_, U> {
+    fn contains(&self, group: &str) -> bool {
+        self.membership.index.get(group).is_some_and(|key| self.keys.binary_search(&key).is_ok())
+    }
+
+    fn count(&self) -> usize {
+        self.keys.len()
     }
 }
 
@@ -213,7 +264,7 @@ mod tests {
 
     use super::*;
     use crate::auth::permissions::Permissions;
-    use crate::event::{Authority, Connection};
+    use crate::event::{Authority, Connection, Upstream};
     use crate::groups::membership::{MembershipLimits, Place};
     use crate::ids::HubName;
 
@@ -240,6 +291,7 @@ mod tests {
                 user: None,
                 address: None,
                 subprotocol: None,
+                upstream: Upstream::default(),
             };
             let (id, place) = (connection.id, Place { worker: 0, slot: 0 });
             membership.connect(Entry::new(Arc::new(connection), Arc::new(Permissions::default()), place));

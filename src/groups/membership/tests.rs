@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 
 use super::*;
-use crate::event::Authority;
+use crate::auth::permissions::{Action, Role};
+use crate::event::{Authority, Upstream};
 use crate::ids::{HubName, Target};
 
 const LIMITS: MembershipLimits =
@@ -28,8 +29,10 @@ fn entry(user: Option<&str>, worker: u32) -> Entry<()> {
         user: None,
         address: None,
         subprotocol: None,
+        upstream: Upstream::default(),
     };
-    Entry::new(Arc::new(connection), Arc::default(), Place { worker, slot: 0 })
+    let permissions = Permissions::of([Role::JoinLeaveGroup(None)]).expect("one role is not too many");
+    Entry::new(Arc::new(connection), Arc::new(permissions), Place { worker, slot: 0 })
 }
 
 /// Who is where, as plain sets.
@@ -38,6 +41,8 @@ struct Model {
     users: BTreeMap<ConnectionId, (usize, u32)>,
     groups: BTreeMap<String, BTreeSet<ConnectionId>>,
     masks: BTreeMap<String, BTreeSet<ConnectionId>>,
+    /// Who may not join everything: which of the names, and whether all others.
+    restricted: BTreeMap<ConnectionId, (BTreeSet<String>, bool)>,
 }
 
 impl Model {
@@ -57,7 +62,22 @@ impl Model {
 
     fn listening_to(&self, name: &str) -> BTreeSet<ConnectionId> {
         let masks = self.masks.iter().filter(|(text, _)| mask(text).matches(name));
-        masks.flat_map(|(_, listeners)| listeners.iter().copied()).collect()
+        masks.flat_map(|(_, listeners)| listeners.iter().copied()).filter(|id| self.may_join(*id, name)).collect()
+    }
+
+    fn may_join(&self, id: ConnectionId, name: &str) -> bool {
+        self.restricted.get(&id).is_none_or(|(names, _)| names.contains(name))
+    }
+
+    fn permit(&mut self, id: ConnectionId, name: Option<&str>, allowed: bool) {
+        let all = || (NAMES.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>(), true);
+        let (names, others) = self.restricted.entry(id).or_insert_with(all);
+        match (name, allowed) {
+            (None, true) => (*names, *others) = all(),
+            (None, false) => (*names, *others) = (BTreeSet::new(), false),
+            (Some(name), true) => drop(names.insert(name.to_owned())),
+            (Some(name), false) => drop(names.remove(name)),
+        }
     }
 
     /// Each receiver with the first group by which it hears a publish, and the workers concerned.
@@ -81,6 +101,7 @@ enum Step {
     Leave(prop::sample::Index, usize),
     Listen(prop::sample::Index, usize),
     Unlisten(prop::sample::Index, usize),
+    Permit { who: prop::sample::Index, name: Option<usize>, allowed: bool },
 }
 
 const NAMES: [&str; 8] = ["a", "b", "b/1", "b/2", "b/2/x", "c/1", "é", "é/1"];
@@ -95,6 +116,8 @@ fn step() -> impl Strategy<Value = Step> {
         3 => (who(), 0..NAMES.len()).prop_map(|(who, name)| Step::Leave(who, name)),
         3 => (who(), 0..MASKS.len()).prop_map(|(who, mask)| Step::Listen(who, mask)),
         2 => (who(), 0..MASKS.len()).prop_map(|(who, mask)| Step::Unlisten(who, mask)),
+        3 => (who(), prop::option::weighted(0.8, 0..NAMES.len()), any::<bool>())
+            .prop_map(|(who, name, allowed)| Step::Permit { who, name, allowed }),
     ]
 }
 
@@ -217,7 +240,9 @@ proptest! {
                     let (id, text) = (*who.get(&ids), MASKS[text]);
                     let listens = model.masks.get(text).is_some_and(|listeners| listeners.contains(&id));
                     let full = Model::joined(&model.masks, id) >= LIMITS.masks_per_connection;
-                    let listened = membership.listen(id, &mask(text)).map(|audience| audience.is_some());
+                    let all = membership.get(id).is_some_and(|entry| entry.permissions.may_join_all());
+                    let hears = if all { Hears::All } else { Hears::WhatItMayJoin };
+                    let listened = membership.listen(id, &mask(text), hears).map(|audience| audience.is_some());
                     let expected = if listens { Ok(false) } else if full { Err(JoinError::TooManyMasks) } else { Ok(true) };
                     prop_assert_eq!(listened, expected);
                     if listened == Ok(true) {
@@ -228,6 +253,18 @@ proptest! {
                     let (id, text) = (*who.get(&ids), MASKS[text]);
                     let was = model.masks.get_mut(text).is_some_and(|listeners| listeners.remove(&id));
                     prop_assert_eq!(membership.unlisten(id, &mask(text)).is_some(), was);
+                }
+                Step::Permit { who, name, allowed } => {
+                    let (id, name) = (*who.get(&ids), name.map(|name| NAMES[name]));
+                    let (action, group) = (Action::JoinLeaveGroup, name.map(group));
+                    let moved = match allowed {
+                        true => membership.grant(id, action, group.as_ref()),
+                        false => membership.revoke(id, action, group.as_ref()),
+                    }
+                    .expect("few names are not too many");
+                    prop_assert_eq!(moved.left.len(), moved.joined.len());
+                    prop_assert!(moved.left.iter().all(|audience| !moved.joined.contains(audience)));
+                    model.permit(id, name, allowed);
                 }
             }
             model.drop_empty();
@@ -269,7 +306,7 @@ fn who_ends_in_many_groups_leaves_a_few_at_a_time_each_once_and_joins_no_more() 
         let still = names.len() - left.len();
         assert_eq!(membership.groups_of(id).len(), still, "and is a member of the others");
         assert_eq!(membership.join(id, &group("new")), Err(JoinError::ConnectionNotFound));
-        assert_eq!(membership.listen(id, &mask("g*")), Err(JoinError::ConnectionNotFound));
+        assert_eq!(membership.listen(id, &mask("g*"), Hears::All), Err(JoinError::ConnectionNotFound));
     }
     assert!((4..names.len()).contains(&left.len()), "some are left for the end");
     left.extend(membership.disconnect(id).unwrap().left);
@@ -297,7 +334,7 @@ fn a_mask_with_a_thousand_listeners_costs_the_groups_that_it_does_not_match_noth
         let listener = entry(None, 1);
         let id = listener.connection.id;
         membership.connect(listener);
-        membership.listen(id, &mask("sales/*")).unwrap();
+        membership.listen(id, &mask("sales/*"), Hears::All).unwrap();
     }
     assert_eq!(route(&membership, "accounting"), before, "the same audiences and workers");
     let (heard, comparisons) = route(&membership, "sales/europe");

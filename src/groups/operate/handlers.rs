@@ -4,46 +4,15 @@ use actix::{Handler, MessageResult};
 
 use super::{
     CLOSED_AT_A_TIME, CloseSome, CountSome, FindConnections, FindGroups, Found, FoundConnections, GroupsOf, HubSize,
-    Inspect, Load, Measure, Post, SendToAll,
+    Inspect, Load, Measure,
 };
 use crate::groups::deliver::Deliver;
 use crate::groups::fanout::Fanout;
 use crate::groups::membership::{Page, Place, Reach, Step};
-use crate::groups::messages::{Reached, Refusal};
 use crate::groups::registry::GroupRegistry;
-use crate::ids::{ConnectionId, GroupName, Target};
+use crate::ids::GroupName;
 use crate::outbound::Moment;
 use crate::user::UserData;
-
-impl<U: UserData> Handler<Post> for GroupRegistry<U> {
-    type Result = Result<Reached, Refusal>;
-
-    fn handle(&mut self, post: Post, _: &mut Self::Context) -> Self::Result {
-        let Post { target, must_exist, excluded, content, permit } = post;
-        let excluded = self.places(&excluded);
-        let missing = match &target {
-            Target::Group(group) => Refusal::group_not_found(group.as_str()),
-            Target::Mask(mask) => Refusal::no_group_matches(mask.as_str()),
-        };
-        let reached = match must_exist && !self.reaches_some_group(&target) {
-            true => return Err(missing),
-            false => self.broadcast_except(&target, content, permit, excluded),
-        };
-        Ok(reached)
-    }
-}
-
-impl<U: UserData> Handler<SendToAll> for GroupRegistry<U> {
-    type Result = usize;
-
-    fn handle(&mut self, send: SendToAll, _: &mut Self::Context) -> Self::Result {
-        let excluded = self.places(&send.excluded);
-        let places = self.membership.connections().map(|entry| entry.place);
-        let places: Vec<_> = places.filter(|place| excluded.binary_search(place).is_err()).collect();
-        self.send_to_places(&places, send.content, send.permit);
-        places.len()
-    }
-}
 
 impl<U: UserData> Handler<FindGroups> for GroupRegistry<U> {
     type Result = MessageResult<FindGroups>;
@@ -117,24 +86,6 @@ impl<U: UserData> Handler<Measure> for GroupRegistry<U> {
             connections: self.membership.connection_count(),
             groups: self.membership.group_count(),
         })
-    }
-}
-
-impl<U: UserData> GroupRegistry<U> {
-    /// Where these connections are served, in order and each once: who is left out may be named a thousand times.
-    fn places(&self, ids: &[ConnectionId]) -> Vec<Place> {
-        let mut places: Vec<_> =
-            ids.iter().filter_map(|id| self.membership.get(*id)).map(|entry| entry.place).collect();
-        places.sort_unstable();
-        places.dedup();
-        places
-    }
-
-    fn reaches_some_group(&self, target: &Target) -> bool {
-        match target {
-            Target::Group(group) => self.has_group(group),
-            Target::Mask(_) => !self.membership.groups(Some(target), None, 1, |_| true).items.is_empty(),
-        }
     }
 }
 

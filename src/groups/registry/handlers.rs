@@ -12,12 +12,11 @@ use crate::groups::deliver::{Deliver, Publication};
 use crate::groups::inner::{
     Announce, EndStoreUser, IsDuplicate, ListenAsOwn, Probe, Reconfigure, Retire, StoreUsers, Watch,
 };
-use crate::groups::membership::{Counts, Entry, Gone, Place};
+use crate::groups::membership::{Counts, Entry, Gone, Hears, Place};
 use crate::groups::messages::{
     Broadcast, BroadcastTo, Close, Connect, Count, Counted, Disconnect, Groups, GroupsPage, Join, Leave, Listen,
     Members, MembersPage, Reached, Refusal, Send,
 };
-use crate::groups::watch::Happening;
 use crate::ids::{GroupName, Target, UserId};
 use crate::protocol::Data;
 use crate::user::UserData;
@@ -36,9 +35,7 @@ impl<U: UserData> Handler<Connect<U>> for GroupRegistry<U> {
         entry.connected_at = clock::now();
         (entry.recoverable, entry.expires_at) = (recoverable, expires_at);
         self.membership.connect(entry);
-        if let Some(watcher) = &self.watcher {
-            watcher.see(|| Happening::connected(&connection));
-        }
+        self.emit(Event::Connected(connection.clone()));
 
         // First all memberships, then the greeting that names them, then what they cause.
         let mut changes = Vec::new();
@@ -101,7 +98,8 @@ impl<U: UserData> Handler<Join> for GroupRegistry<U> {
     type Result = Result<(), Refusal>;
 
     fn handle(&mut self, join: Join, _: &mut Self::Context) -> Self::Result {
-        self.join_target(join.connection, &join.target)
+        // Whoever sends this from the inside decides what the connection hears.
+        self.join_target(join.connection, &join.target, Hears::All)
     }
 }
 
@@ -143,6 +141,7 @@ impl<U: UserData> Handler<Announce> for GroupRegistry<U> {
             from: None,
             except: None,
             excluded: Vec::new(),
+            only: None,
             content: Data::text(announce.text).into(),
             announcement: Some(announce.announcement),
             permit: Some(announce.permit),

@@ -196,6 +196,7 @@ impl Worker {
             from: None,
             except: except_slot,
             excluded: Vec::new(),
+            only: None,
             content: Data::text(".".repeat(bytes) + &number.to_string()).into(),
             announcement,
             permit: None,

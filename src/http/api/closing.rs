@@ -49,13 +49,14 @@ pub(super) async fn of_groups<U: UserData>(
         }
         mask => mask,
     };
-    let (reason, excluded) = (reason(call)?, call.query.excluded());
+    let (reason, excluded, matching) = (reason(call)?, call.query.excluded(), call.query.filter()?);
     if let Some(hub) = hub.open() {
         let mut pages = GroupPages::new(hub, target);
         while let Some(page) = pages.next().await {
             for named in page {
                 if let Named::Group { name, .. } = named {
-                    let filter = ConnectionFilter { group: Some(name), ..ConnectionFilter::default() };
+                    let matching = matching.clone();
+                    let filter = ConnectionFilter { group: Some(name), matching, ..ConnectionFilter::default() };
                     hub.close(filter, &excluded, reason.clone()).await;
                 }
             }
@@ -64,14 +65,15 @@ pub(super) async fn of_groups<U: UserData>(
     Ok(no_content())
 }
 
+/// Closes those whom the path means and of whom the query's filter is true.
 async fn close<U: UserData>(
     call: &Call<U>,
     hub: HubAsked<U>,
     filter: ConnectionFilter,
 ) -> Result<HttpResponse, ApiError> {
-    let (reason, excluded) = (reason(call)?, call.query.excluded());
+    let (reason, excluded, matching) = (reason(call)?, call.query.excluded(), call.query.filter()?);
     if let Some(hub) = hub.open() {
-        hub.close(filter, &excluded, reason).await;
+        hub.close(ConnectionFilter { matching, ..filter }, &excluded, reason).await;
     }
     Ok(no_content())
 }

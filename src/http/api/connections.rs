@@ -3,14 +3,15 @@
 use std::net::IpAddr;
 
 use actix_web::HttpResponse;
-use serde_json::{Value, json};
+use serde_json::Value;
 
+use super::answers::{self, ConnectionDetails, ConnectionPage, NamePage, Queue};
 use super::hubs::HubAsked;
 use super::{ApiError, Call, exists_if};
 use crate::clock::{self, rfc3339};
 use crate::event::Connection;
 use crate::groups::Hub;
-use crate::groups::operate::{ConnectionFilter, Results, Seen};
+use crate::groups::operate::{ConnectionFilter, Load, Results, Seen};
 use crate::ids::{ConnectionId, GroupName, Target, UserId};
 use crate::user::UserData;
 
@@ -19,7 +20,7 @@ const PAGE: usize = 200;
 /// Groups that are told of one connection at once; the rest is a list of its own.
 const GROUP_NAMES: usize = 200;
 
-/// `GET …/connections?user=&address=&group=`: by connection id.
+/// `GET …/connections?user=&address=&group=&filter=`: by connection id.
 pub(super) async fn list<U: UserData>(call: &Call<U>, hub: HubAsked<U>) -> Result<HttpResponse, ApiError> {
     let given = |name: &'static str| call.query.one(name).map(|value| value.filter(|value| !value.is_empty()));
     let group = match given("group")?.map(|group| hub.target(group)).transpose()? {
@@ -33,6 +34,7 @@ pub(super) async fn list<U: UserData>(call: &Call<U>, hub: HubAsked<U>) -> Resul
         group,
         user: given("user")?.map(UserId::parse).transpose()?,
         address: address.map_err(|_| ApiError::bad_request("'address' is an IP address."))?,
+        matching: call.query.filter()?,
     };
     let asked = call.page(|token| token.parse::<ConnectionId>().ok())?;
     let found = match hub.open() {
@@ -41,8 +43,9 @@ pub(super) async fn list<U: UserData>(call: &Call<U>, hub: HubAsked<U>) -> Resul
     };
     let token = found.items.last().filter(|_| found.more).map(|last| last.connection.id.to_string());
     let now = clock::now();
-    let value = found.items.iter().map(|seen| entry(seen, now)).collect();
-    Ok(HttpResponse::Ok().json(call.list(&asked, value, token)?))
+    let value: Vec<_> = found.items.iter().map(|seen| entry(seen, now)).collect();
+    let page = call.links(&asked, value.len(), token)?.page(value);
+    Ok(HttpResponse::Ok().json(ConnectionPage { page }))
 }
 
 /// `GET …/connections/{id}`: one of them, with the first of its groups.
@@ -50,9 +53,8 @@ pub(super) async fn one<U: UserData>(hub: HubAsked<U>, id: &str) -> Result<HttpR
     let (Some(hub), Ok(id)) = (hub.open(), id.parse()) else { return Err(ApiError::no_connection()) };
     let seen = find(hub, id).await.ok_or_else(ApiError::no_connection)?;
     let groups = hub.groups_of(id, None, GROUP_NAMES).await.ok_or_else(ApiError::no_connection)?;
-    let mut entry = entry(&seen, clock::now());
-    entry["groupNames"] = json!(groups.items);
-    Ok(HttpResponse::Ok().json(entry))
+    let details = ConnectionDetails { connection: entry(&seen, clock::now()), group_names: groups.items };
+    Ok(HttpResponse::Ok().json(details))
 }
 
 /// `HEAD …/connections/{id}`.
@@ -81,8 +83,9 @@ pub(super) async fn groups<U: UserData>(call: &Call<U>, hub: HubAsked<U>, id: &s
     let (Some(hub), Ok(id)) = (hub.open(), id.parse()) else { return Err(ApiError::no_connection()) };
     let found = hub.groups_of(id, asked.after.clone(), asked.limit).await.ok_or_else(ApiError::no_connection)?;
     let token = found.items.last().filter(|_| found.more).map(ToString::to_string);
-    let value = found.items.iter().map(|name| name.as_str().into()).collect();
-    Ok(HttpResponse::Ok().json(call.list(&asked, value, token)?))
+    let names: Vec<_> = found.items.iter().map(ToString::to_string).collect();
+    let page = call.links(&asked, names.len(), token)?.page(names);
+    Ok(HttpResponse::Ok().json(NamePage { page }))
 }
 
 /// The connections that a user has now.
@@ -109,22 +112,19 @@ pub(super) fn user_data<U: UserData>(connection: &Connection<U>) -> Value {
     connection.user.as_ref().and_then(|user| serde_json::to_value(&**user).ok()).unwrap_or_default()
 }
 
-fn entry<U: UserData>(seen: &Seen<U>, now: u64) -> Value {
+fn entry<U: UserData>(seen: &Seen<U>, now: u64) -> answers::Connection {
     let connection = &seen.connection;
-    let mut entry = json!({
-        "connectionId": connection.id,
-        "userId": connection.user_id,
-        "user": user_data(connection),
-        "address": connection.address,
-        "subprotocol": connection.subprotocol,
-        "connectedAt": rfc3339(seen.connected_at),
-        "groups": seen.groups,
-    });
-    // Where it has ended meanwhile, nothing waits and nobody was heard.
-    if let Some(load) = seen.load {
-        let silent = u64::try_from(load.silent.as_millis()).unwrap_or(u64::MAX);
-        entry["queue"] = json!({ "messages": load.messages, "bytes": load.bytes });
-        entry["lastActivity"] = rfc3339(now.saturating_sub(silent)).into();
+    let silent = |load: Load| u64::try_from(load.silent.as_millis()).unwrap_or(u64::MAX);
+    answers::Connection {
+        connection_id: connection.id,
+        user_id: connection.user_id.as_ref().map(ToString::to_string),
+        user: user_data(connection),
+        address: connection.address.map(|address| address.to_string()),
+        subprotocol: connection.subprotocol,
+        connected_at: rfc3339(seen.connected_at),
+        groups: seen.groups,
+        // Where it has ended meanwhile, nothing waits and nobody was heard.
+        queue: seen.load.map(|load| Queue { messages: load.messages, bytes: load.bytes }),
+        last_activity: seen.load.map(|load| rfc3339(now.saturating_sub(silent(load)))),
     }
-    entry
 }

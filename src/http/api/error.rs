@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderName, HeaderValue};
-use serde_json::json;
 
+use super::answers::Error;
 use crate::http::Problem;
 use crate::ids::NameError;
 
@@ -30,6 +30,19 @@ impl ApiError {
         ApiError { code: "Error.Connection.NotExisted", problem }
     }
 
+    /// As the Web PubSub REST API has it of permissions, unlike elsewhere.
+    pub(super) fn no_connection_to_permit() -> Self {
+        ApiError { code: "Info.Connection.NotExisted", ..ApiError::no_connection() }
+    }
+
+    pub(super) fn no_permission() -> Self {
+        ApiError { code: "Error.Permission.NotExisted", problem: Problem::not_found("The connection may not do this.") }
+    }
+
+    pub(super) fn conflict_of_connection(detail: impl Into<Cow<'static, str>>) -> Self {
+        ApiError { code: "Error.Connection.Conflict", problem: Problem::new(StatusCode::CONFLICT, detail) }
+    }
+
     pub(super) fn no_user() -> Self {
         ApiError { code: "Error.User.NotExisted", problem: Problem::not_found("The user has no connection.") }
     }
@@ -44,7 +57,7 @@ impl ApiError {
             response.insert_header(header);
         }
         response.insert_header((ERROR_CODE, HeaderValue::from_static(self.code)));
-        response.json(json!({ "code": self.code, "message": sentence(&self.problem.detail) }))
+        response.json(Error { code: self.code, message: sentence(&self.problem.detail) })
     }
 }
 
@@ -68,6 +81,7 @@ impl From<Problem> for ApiError {
             StatusCode::CONFLICT => "Error.Conflict",
             StatusCode::PAYLOAD_TOO_LARGE => "Error.PayloadTooLarge",
             StatusCode::UNSUPPORTED_MEDIA_TYPE => "Error.UnsupportedMediaType",
+            StatusCode::UNPROCESSABLE_ENTITY => "Error.UnprocessableEntity",
             StatusCode::TOO_MANY_REQUESTS => "Error.TooManyRequests",
             StatusCode::SERVICE_UNAVAILABLE => "Error.ServiceUnavailable",
             _ => "Error.InternalServerError",

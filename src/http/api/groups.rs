@@ -2,8 +2,8 @@
 
 use actix_web::HttpResponse;
 use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine};
-use serde_json::{Value, json};
 
+use super::answers::{Count, Group, GroupPage, Prefix};
 use super::hubs::HubAsked;
 use super::{ApiError, Call, exists_if};
 use crate::groups::Hub;
@@ -31,23 +31,16 @@ pub(super) async fn list<U: UserData>(call: &Call<U>, hub: HubAsked<U>) -> Resul
     };
     let token = found.items.last().filter(|_| found.more).map(token_of);
     // Groups and prefixes are one list, and count together.
-    let entries: Vec<_> = found.items.iter().map(entry).collect();
-    let mut page = call.list(&asked, entries, token)?;
-    if by_prefix && let Some(Value::Array(entries)) = page.get_mut("value").map(Value::take) {
-        let (prefixes, groups): (Vec<_>, Vec<_>) = entries.into_iter().partition(|entry| entry.get("prefix").is_some());
-        page["value"] = groups.into();
-        page["prefixes"] = prefixes.into();
-    }
-    Ok(HttpResponse::Ok().json(page))
-}
-
-fn entry(named: &Named) -> Value {
-    match named {
-        Named::Group { name, members, listeners } => {
-            json!({ "group": name, "members": members, "listeners": listeners })
+    let links = call.links(&asked, found.items.len(), token)?;
+    let (mut groups, mut prefixes) = (Vec::new(), Vec::new());
+    for named in found.items {
+        match named {
+            Named::Group { name, members, listeners } => groups.push(Group { group: name, members, listeners }),
+            Named::Prefix { prefix, groups } => prefixes.push(Prefix { prefix, groups }),
         }
-        Named::Prefix { prefix, groups } => json!({ "prefix": prefix, "groups": groups }),
     }
+    let prefixes = by_prefix.then_some(prefixes);
+    Ok(HttpResponse::Ok().json(GroupPage { page: links.page(groups), prefixes }))
 }
 
 /// What a page ends with, as a token that nobody takes for something to be read.
@@ -85,7 +78,7 @@ pub(super) async fn count<U: UserData>(hub: HubAsked<U>, target: &str) -> Result
         Some(hub) => hub.count(target).await,
         None => nobody,
     };
-    Ok(HttpResponse::Ok().json(json!({ "connections": counted.connections, "groups": counted.groups })))
+    Ok(HttpResponse::Ok().json(Count { connections: counted.connections, groups: counted.groups }))
 }
 
 /// The groups of a target, a page at a time.

@@ -1,12 +1,11 @@
 //! The hubs themselves.
 
 use actix_web::HttpResponse;
-use serde_json::json;
 
-use super::{ApiError, Call};
+use super::{ApiError, Call, answers};
 use crate::groups::Hub;
 use crate::http::Problem;
-use crate::ids::{HubName, Target};
+use crate::ids::{GroupName, HubName, Target};
 use crate::user::UserData;
 
 /// The hub that a path names.
@@ -38,6 +37,16 @@ impl<U: UserData> HubAsked<U> {
         Ok(self.open())
     }
 
+    /// Its name.
+    pub(super) fn name(&self) -> &HubName {
+        &self.name
+    }
+
+    /// A group. A mask is none, whether the hub has masks or not.
+    pub(super) fn group(&self, text: &str) -> Result<GroupName, ApiError> {
+        Ok(GroupName::parse(text, self.masks)?)
+    }
+
     /// A group, or a mask where the hub has masks.
     pub(super) fn target(&self, text: &str) -> Result<Target, ApiError> {
         Ok(Target::parse(text, self.masks)?)
@@ -56,12 +65,12 @@ pub(super) async fn list<U: UserData>(call: &Call<U>) -> Result<HttpResponse, Ap
     let mut value = Vec::with_capacity(open.len());
     for hub in open {
         let size = hub.size().await;
-        value.push(json!({
-            "hub": hub.name(),
-            "connections": size.connections,
-            "groups": size.groups,
-            "declared": hubs.declared().contains(hub.name()),
-        }));
+        value.push(answers::Hub {
+            hub: hub.name().to_string(),
+            connections: size.connections,
+            groups: size.groups,
+            declared: hubs.declared().contains(hub.name()),
+        });
     }
-    Ok(HttpResponse::Ok().json(json!({ "value": value })))
+    Ok(HttpResponse::Ok().json(answers::HubList { value }))
 }

@@ -1,8 +1,8 @@
 //! `GET /api/me`: what whoever asks may do, so that a page shows no button that would be refused.
 
 use actix_web::HttpResponse;
-use serde_json::json;
 
+use super::answers::Me;
 use crate::http::access::Access;
 
 /// `{"access":"all"}`, or `{"access":"read"}` for a user with no more than `folkmoot.admin.read`.
@@ -11,5 +11,5 @@ pub(super) fn me(access: Access) -> HttpResponse {
         Access::All => "all",
         Access::Read => "read",
     };
-    HttpResponse::Ok().json(json!({ "access": access }))
+    HttpResponse::Ok().json(Me { access })
 }

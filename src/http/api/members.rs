@@ -2,8 +2,8 @@
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use serde_json::json;
 
+use super::answers::{Member, MemberPage};
 use super::connections::{of_user, user_data};
 use super::hubs::HubAsked;
 use super::{ApiError, Call, no_content};
@@ -28,16 +28,16 @@ pub(super) async fn list<U: UserData>(call: &Call<U>, hub: HubAsked<U>, group: &
     let (members, listeners, more) =
         page.map_or((Vec::new(), 0, false), |page| (page.members, page.listeners, page.more));
     let token = members.last().filter(|_| more).map(|last| last.id.to_string());
-    let value = members.iter().map(|member| {
-        let mut entry = json!({ "connectionId": member.id, "user": user_data(member) });
-        if let Some(user_id) = &member.user_id {
-            entry["userId"] = user_id.as_str().into();
-        }
-        entry
-    });
-    let mut page = call.list(&asked, value.collect(), token)?;
-    page["listeners"] = listeners.into();
-    Ok(HttpResponse::Ok().json(page))
+    let value: Vec<_> = members
+        .iter()
+        .map(|member| Member {
+            connection_id: member.id,
+            user_id: member.user_id.as_ref().map(ToString::to_string),
+            user: user_data(member),
+        })
+        .collect();
+    let page = call.links(&asked, value.len(), token)?.page(value);
+    Ok(HttpResponse::Ok().json(MemberPage { page, listeners }))
 }
 
 /// `PUT …/groups/{group}/connections/{id}`: makes a connection a member, or a listener of a mask.
@@ -114,7 +114,7 @@ pub(super) async fn remove_from_all<U: UserData>(hub: HubAsked<U>, id: &str) -> 
 }
 
 /// Why a connection did not become a member.
-enum Refused {
+pub(super) enum Refused {
     Gone,
     Other(Refusal),
 }

@@ -1,36 +1,50 @@
 //! The HTTP API under `/api`: what operators and back ends ask and do, on the paths of the Web PubSub REST API.
 //!
-//! One function reads a request, one table tells which methods a path has, and a file for each kind of question does the
+//! One function reads a request, one table tells which operations there are, and a file for each kind of question does the
 //! rest. Who may ask is decided in [`access`], before anything else is read.
 
+mod answers;
 mod body;
 mod closing;
 mod connections;
+mod enrol;
 mod error;
 mod groups;
 mod hubs;
+mod idempotency;
 mod me;
 mod members;
+pub(super) mod openapi;
+mod operations;
+mod parameters;
 mod path;
+mod permissions;
 mod query;
 mod send;
 mod server;
+mod tokens;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use actix_web::http::header::{ALLOW, CACHE_CONTROL, HeaderValue};
 use actix_web::http::{Method, StatusCode};
-use actix_web::web::Payload;
+use actix_web::web::{Bytes, Payload};
 use actix_web::{HttpRequest, HttpResponse};
-use serde_json::{Value, json};
 
+use self::answers::Page;
+use self::body::Body;
 pub(crate) use self::error::ApiError;
 use self::hubs::HubAsked;
+pub(crate) use self::idempotency::DoneOnce;
+use self::idempotency::{Begun, Done, Fingerprint};
+use self::operations::NoOperation;
 pub(super) use self::path::PATTERN;
 #[cfg(any(test, fuzzing))]
 pub(crate) use self::path::last_segments;
 pub(crate) use self::query::Query;
 use self::query::{PageAsked, next_link};
+use super::access::Access;
 use super::{Problem, Services, access, cors};
 use crate::user::UserData;
 
@@ -60,7 +74,9 @@ pub(super) async fn answer<U: UserData>(
     };
     let headers = response.headers_mut();
     if cors::allow_origin(&services, &request, headers) {
-        let lines = HeaderValue::from_static("x-ms-error-code, folkmoot-delivered-groups");
+        let lines = HeaderValue::from_static(
+            "x-ms-error-code, folkmoot-delivered-groups, folkmoot-delivered-connections, idempotent-replayed",
+        );
         headers.insert(actix_web::http::header::ACCESS_CONTROL_EXPOSE_HEADERS, lines);
     }
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -76,57 +92,88 @@ async fn dispatch<U: UserData>(
     let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
     // Whether the server is there is no secret, and SDKs ask without a token.
     if let (&Method::HEAD, ["health"]) = (request.method(), segments.as_slice()) {
+        Query::read(request.query_string())?;
         return Ok(HttpResponse::Ok().finish());
     }
     let access = access::check(&services, &request).await?;
-    let methods = methods(&segments).ok_or_else(|| Problem::not_found("The API has no such path."))?;
-    if !methods.split(", ").any(|method| method == request.method().as_str()) {
-        let refused = Problem::new(StatusCode::METHOD_NOT_ALLOWED, format!("This path takes {methods}."));
-        let mut response = ApiError::from(refused).response();
-        response.headers_mut().insert(ALLOW, HeaderValue::from_static(methods));
-        return Ok(response);
-    }
+    let operation = match operations::find(request.method().as_str(), &segments) {
+        Ok(operation) => operation,
+        Err(NoOperation::NotFound) => return Err(no_such_path()),
+        Err(NoOperation::Methods(methods)) => return Ok(other_methods(&methods)),
+    };
     let query = Query::read(request.query_string())?;
+    query.check_for(operation)?;
     let call = Call { services, request, query };
-    match segments.as_slice() {
-        ["server", "overview"] => Ok(server::overview(&call)),
-        ["server", "config"] => Ok(server::config(&call)),
-        ["me"] => Ok(me::me(access)),
-        ["hubs"] => hubs::list(&call).await,
-        ["hubs", hub, rest @ ..] => {
-            let hub = HubAsked::find(&call, hub)?;
-            in_hub(&call, hub, rest, body).await
+    let key = if operation.changes_something() { idempotency::key_of(&call.request)? } else { None };
+    match key {
+        None => carry_out(&call, access, &segments, Body::Coming(body)).await,
+        Some(key) => {
+            let bytes = match operation.body {
+                operations::Body::None => idempotency::NO_BODY,
+                _ => Body::Coming(body).read(&call).await?,
+            };
+            let segments = segments.into_iter().map(str::to_owned).collect();
+            once(call, access, segments, key, bytes).await
         }
-        _ => Err(Problem::not_found("The API has no such path.").into()),
     }
 }
 
-/// The methods of a path; `None` where there is none.
-fn methods(segments: &[&str]) -> Option<&'static str> {
-    Some(match segments {
-        ["me"] | ["hubs"] | ["server", "overview" | "config"] => "GET",
-        ["hubs", _, rest @ ..] => match rest {
-            [":send" | ":closeConnections"] => "POST",
-            ["groups" | "connections"] => "GET",
-            ["groups" | "users" | "connections", _, ":send"] => "POST",
-            ["groups" | "users", _, ":closeConnections"] => "POST",
-            ["groups" | "users", _] => "HEAD",
-            ["connections", _] => "HEAD, GET, DELETE",
-            ["groups", _, ":count" | "connections"] => "GET",
-            ["connections", _, "groups"] => "GET, DELETE",
-            ["groups", _, "connections", _] | ["users", _, "groups", _] => "PUT, DELETE",
-            ["users", _, "groups"] => "DELETE",
-            _ => return None,
-        },
-        _ => return None,
-    })
+/// Does what is asked, unless a request with this key has asked for the same before: then the answer is that one's.
+async fn once<U: UserData>(
+    call: Call<U>,
+    access: Access,
+    segments: Vec<String>,
+    key: String,
+    bytes: Bytes,
+) -> Result<HttpResponse, ApiError> {
+    let fingerprint = Fingerprint::of(&call.request, &bytes);
+    let bounds = {
+        let config = call.services.config();
+        (config.limits.idempotency_keys, config.limits.idempotency_ttl)
+    };
+    let ticket = match call.services.done_once.begin(&key, fingerprint, Instant::now(), bounds) {
+        Begun::Now(ticket) => ticket,
+        Begun::Before(done) => return Ok(done.again()),
+        Begun::Running => return Err(idempotency::refusal(false)),
+        Begun::Other => return Err(idempotency::refusal(true)),
+    };
+    // To its end, also when whoever asked does not wait for it: they will ask again, and must hear what came of it.
+    let doing = actix_web::rt::spawn(async move {
+        let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
+        let answer = carry_out(&call, access, &segments, Body::Here(bytes)).await?;
+        if let Some(done) = Done::of(&answer) {
+            ticket.done(done);
+        }
+        Ok(answer)
+    });
+    doing.await.unwrap_or_else(|_| Err(Problem::unavailable("The request was given up; try again.").into()))
+}
+
+/// Does what is asked. Which paths there are with which methods, the table of operations tells.
+async fn carry_out<U: UserData>(
+    call: &Call<U>,
+    access: Access,
+    segments: &[&str],
+    body: Body,
+) -> Result<HttpResponse, ApiError> {
+    match segments {
+        ["server", "overview"] => Ok(server::overview(call)),
+        ["server", "config"] => Ok(server::config(call)),
+        ["me"] => Ok(me::me(access)),
+        ["hubs"] => hubs::list(call).await,
+        ["hubs", hub, rest @ ..] => {
+            let hub = HubAsked::find(call, hub)?;
+            in_hub(call, hub, rest, body).await
+        }
+        _ => Err(no_such_path()),
+    }
 }
 
 async fn in_hub<U: UserData>(
     call: &Call<U>,
     hub: HubAsked<U>,
     rest: &[&str],
-    body: Payload,
+    body: Body,
 ) -> Result<HttpResponse, ApiError> {
     let method = call.request.method().as_str();
     match (method, rest) {
@@ -137,6 +184,14 @@ async fn in_hub<U: UserData>(
         (_, [":closeConnections"]) => closing::all(call, hub).await,
         (_, ["groups", target, ":closeConnections"]) => closing::of_groups(call, hub, target).await,
         (_, ["users", user, ":closeConnections"]) => closing::of_user(call, hub, user).await,
+        (_, [":addToGroups"]) => enrol::enrol(call, hub, true, body).await,
+        (_, [":removeFromGroups"]) => enrol::enrol(call, hub, false, body).await,
+        (_, [":generateToken"]) => tokens::generate(call, &hub),
+        ("PUT", ["permissions", permission, "connections", id]) => permissions::grant(call, hub, permission, id).await,
+        ("DELETE", ["permissions", permission, "connections", id]) => {
+            permissions::revoke(call, hub, permission, id).await
+        }
+        (_, ["permissions", permission, "connections", id]) => permissions::has(call, hub, permission, id).await,
         (_, ["groups"]) => groups::list(call, hub).await,
         (_, ["groups", target]) => groups::exists(hub, target).await,
         (_, ["groups", target, ":count"]) => groups::count(hub, target).await,
@@ -153,8 +208,22 @@ async fn in_hub<U: UserData>(
         (_, ["connections", id]) => connections::one(hub, id).await,
         ("DELETE", ["connections", id, "groups"]) => members::remove_from_all(hub, id).await,
         (_, ["connections", id, "groups"]) => connections::groups(call, hub, id).await,
-        _ => Err(Problem::not_found("The API has no such path.").into()),
+        _ => Err(no_such_path()),
     }
+}
+
+fn no_such_path() -> ApiError {
+    Problem::not_found("The API has no such path.").into()
+}
+
+/// 405: the path is one, the method is not.
+fn other_methods(methods: &str) -> HttpResponse {
+    let refused = Problem::new(StatusCode::METHOD_NOT_ALLOWED, format!("This path takes {methods}."));
+    let mut response = ApiError::from(refused).response();
+    if let Ok(methods) = HeaderValue::from_str(methods) {
+        response.headers_mut().insert(ALLOW, methods);
+    }
+    response
 }
 
 impl<U: UserData> Call<U> {
@@ -163,16 +232,25 @@ impl<U: UserData> Call<U> {
         self.query.page(self.services.config().limits.list_page, parse)
     }
 
-    /// A page of a list; `token` stands for its last entry where more may follow.
-    fn list<K>(&self, asked: &PageAsked<K>, value: Vec<Value>, token: Option<String>) -> Result<Value, ApiError> {
-        let given = value.len();
-        let mut page = json!({ "value": value });
-        if let Some(token) = token.filter(|_| asked.goes_on(given)) {
-            let base = self.services.base_url(&self.services.client_of(&self.request))?.to_string();
-            page["nextLink"] = next_link(&base, &self.request, &self.query, &token, given).into();
-            page["continuationToken"] = token.into();
-        }
-        Ok(page)
+    /// What leads from a page with so many entries to the next; `token` stands for its last entry where more may follow.
+    fn links<K>(&self, asked: &PageAsked<K>, given: usize, token: Option<String>) -> Result<Links, ApiError> {
+        let Some(token) = token.filter(|_| asked.goes_on(given)) else { return Ok(Links::default()) };
+        let base = self.services.base_url(&self.services.client_of(&self.request))?.to_string();
+        let next_link = next_link(&base, &self.request, &self.query, &token, given);
+        Ok(Links { next_link: Some(next_link), continuation_token: Some(token) })
+    }
+}
+
+/// Where a list goes on.
+#[derive(Default)]
+struct Links {
+    next_link: Option<String>,
+    continuation_token: Option<String>,
+}
+
+impl Links {
+    fn page<T>(self, value: Vec<T>) -> Page<T> {
+        Page { value, next_link: self.next_link, continuation_token: self.continuation_token }
     }
 }
 

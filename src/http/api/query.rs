@@ -1,17 +1,23 @@
 //! What the query of an API request says, and the pages that lists are read by.
 
 use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::HttpRequest;
 use url::form_urlencoded;
 
 use super::ApiError;
+use super::operations::Operation;
+use super::parameters::{FILTER, TTL};
+use crate::filter::{Filter, FilterError};
 use crate::ids::ConnectionId;
+use crate::protocol::MAX_TTL_SECONDS;
 
 /// The versions of the Web PubSub REST API whose routes these are. Without one, the latest is meant.
-const API_VERSIONS: [&str; 5] = ["2021-10-01", "2022-11-01", "2023-07-01", "2024-01-01", "2024-12-01"];
-/// What part of the Web PubSub REST API is not there yet, and must not be ignored.
-const NOT_SUPPORTED: [&str; 2] = ["filter", "messageTtlSeconds"];
+pub(super) const API_VERSIONS: [&str; 5] = ["2021-10-01", "2022-11-01", "2023-07-01", "2024-01-01", "2024-12-01"];
+/// What narrows an operation down, so that it must not be ignored where it has no meaning.
+const NEVER_IGNORED: [&str; 3] = ["excluded", "filter", "messageTtlSeconds"];
 
 /// The parameters of a query.
 pub(crate) struct Query(Vec<(String, String)>);
@@ -29,10 +35,16 @@ impl Query {
             let known = API_VERSIONS.join(", ");
             return Err(ApiError::bad_request(format!("'api-version' is one of {known}, or not there.")));
         }
-        if let Some(name) = NOT_SUPPORTED.iter().find(|name| query.all(name).next().is_some()) {
-            return Err(ApiError::bad_request(format!("'{name}' is not supported yet.")));
-        }
         Ok(query)
+    }
+
+    /// Refuses what this operation would ignore although it must not be.
+    pub(super) fn check_for(&self, operation: &Operation) -> Result<(), ApiError> {
+        let ignored = |name: &&str| !operation.takes(name) && self.all(name).next().is_some();
+        match NEVER_IGNORED.into_iter().find(ignored) {
+            Some(name) => Err(ApiError::bad_request(format!("'{name}' has no meaning here."))),
+            None => Ok(()),
+        }
     }
 
     /// Every value of a parameter.
@@ -65,7 +77,21 @@ impl Query {
         self.all("excluded").filter_map(|id| id.parse().ok()).collect()
     }
 
-    fn number(&self, name: &str) -> Result<Option<usize>, ApiError> {
+    /// For how long a message may be kept for who is away; `None` for ever.
+    pub(crate) fn time_to_live(&self) -> Result<Option<Duration>, ApiError> {
+        let Some(value) = self.one(TTL.name)? else { return Ok(None) };
+        let seconds = value.parse::<u16>().ok().filter(|seconds| *seconds <= MAX_TTL_SECONDS);
+        let seconds = seconds
+            .ok_or_else(|| ApiError::bad_request(format!("'{}' is a number from 0 to {MAX_TTL_SECONDS}.", TTL.name)))?;
+        Ok((seconds > 0).then(|| Duration::from_secs(seconds.into())))
+    }
+
+    /// Which connections are meant; `None` is all of them.
+    pub(crate) fn filter(&self) -> Result<Option<Arc<Filter>>, ApiError> {
+        self.one(FILTER.name)?.map(parse_filter).transpose()
+    }
+
+    pub(super) fn number(&self, name: &str) -> Result<Option<usize>, ApiError> {
         let Some(value) = self.one(name)? else { return Ok(None) };
         let number = value.parse::<NonZeroUsize>();
         number
@@ -126,6 +152,11 @@ impl<K> PageAsked<K> {
     }
 }
 
+/// Reads a filter, or says what is wrong with it.
+pub(super) fn parse_filter(text: &str) -> Result<Arc<Filter>, ApiError> {
+    text.parse().map(Arc::new).map_err(|error: FilterError| ApiError::bad_request(error.to_string()))
+}
+
 /// Where the next page is: an absolute URL.
 pub(super) fn next_link(base: &str, request: &HttpRequest, query: &Query, token: &str, given: usize) -> String {
     format!("{base}{}?{}", request.path(), query.next(token, given))
@@ -133,6 +164,7 @@ pub(super) fn next_link(base: &str, request: &HttpRequest, query: &Query, token:
 
 #[cfg(test)]
 mod tests {
+    use super::super::operations;
     use super::*;
 
     fn query(text: &str) -> Query {
@@ -150,9 +182,28 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_supported_is_refused_and_never_ignored() {
-        assert!(Query::read("filter=userId%20eq%20'a'").is_err());
-        assert!(Query::read("messageTtlSeconds=5").is_err());
+    fn what_an_operation_must_not_ignore_is_refused_where_it_has_no_meaning() {
+        let operation = |method, segments: &[&str]| operations::find(method, segments).ok().unwrap();
+        let (send, join) = (
+            operation("POST", &["hubs", "chat", "users", "u", ":send"]),
+            operation("PUT", &["hubs", "chat", "users", "u", "groups", "g"]),
+        );
+        for text in ["filter=userId%20eq%20'a'", "messageTtlSeconds=5", "excluded=x&excluded=y"] {
+            assert!(query(text).check_for(send).is_ok(), "{text}");
+            assert!(query(text).check_for(join).is_err(), "{text}");
+        }
+        assert!(query("elsewhere=known").check_for(join).is_ok());
+    }
+
+    #[test]
+    fn a_message_lives_for_at_most_five_minutes_or_for_ever() {
+        let ttl = |text: &str| query(text).time_to_live().ok();
+        assert_eq!(ttl(""), Some(None));
+        assert_eq!(ttl("messageTtlSeconds=0"), Some(None));
+        assert_eq!(ttl("messageTtlSeconds=300"), Some(Some(Duration::from_secs(300))));
+        for bad in ["301", "-1", "", "x", "1.5", "1&messageTtlSeconds=1"] {
+            assert_eq!(ttl(&format!("messageTtlSeconds={bad}")), None, "{bad}");
+        }
     }
 
     #[test]

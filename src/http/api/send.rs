@@ -2,29 +2,33 @@
 
 use actix_web::HttpResponse;
 use actix_web::http::header::HeaderName;
-use actix_web::web::Payload;
 
+use super::body::{self, Body};
 use super::hubs::HubAsked;
-use super::{ApiError, Call, body};
-use crate::groups::messages::{Reached, Receiver};
+use super::{ApiError, Call};
+use crate::groups::messages::Receiver;
+use crate::groups::operate::Posted;
 use crate::ids::UserId;
 use crate::user::UserData;
 
 /// How many groups a message went to.
-const DELIVERED_GROUPS: HeaderName = HeaderName::from_static("folkmoot-delivered-groups");
+pub(super) const DELIVERED_GROUPS: HeaderName = HeaderName::from_static("folkmoot-delivered-groups");
+/// How many connections it went to.
+pub(super) const DELIVERED_CONNECTIONS: HeaderName = HeaderName::from_static("folkmoot-delivered-connections");
 
 /// `POST …/:send`: to every connection of the hub.
 pub(super) async fn to_all<U: UserData>(
     call: &Call<U>,
     hub: HubAsked<U>,
-    body: Payload,
+    body: Body,
 ) -> Result<HttpResponse, ApiError> {
     let open = hub.open_to_sends()?;
-    let data = body::read(&call.services, &call.request, body).await?;
-    if let Some(hub) = open {
-        hub.send_to_all(data, call.query.excluded()).await;
-    }
-    Ok(HttpResponse::Accepted().finish())
+    let mail = body::message(call, body).await?;
+    let connections = match open {
+        Some(hub) => hub.send_to_all(mail).await,
+        None => 0,
+    };
+    Ok(accepted(None, Some(connections)))
 }
 
 /// `POST …/groups/{group}/:send`: to a group, or to every group that a mask matches.
@@ -32,20 +36,20 @@ pub(super) async fn to_groups<U: UserData>(
     call: &Call<U>,
     hub: HubAsked<U>,
     target: &str,
-    body: Payload,
+    body: Body,
 ) -> Result<HttpResponse, ApiError> {
     let (open, target) = (hub.open_to_sends()?, hub.target(target)?);
     let must_exist = call.query.flag("mustExist")?;
-    let data = body::read(&call.services, &call.request, body).await?;
-    let reached = match open {
+    let mail = body::message(call, body).await?;
+    let posted = match open {
         Some(hub) => {
-            let posted = hub.post(target, data, call.query.excluded(), must_exist).await;
+            let posted = hub.post(target, mail, must_exist).await;
             posted.map_err(|refusal| ApiError::no_group(refusal.message))?
         }
         None if must_exist => return Err(ApiError::no_group("The hub is not open and has no groups.")),
-        None => Reached { groups: 0 },
+        None => Posted { groups: 0, connections: Some(0) },
     };
-    Ok(HttpResponse::Accepted().insert_header((DELIVERED_GROUPS, reached.groups)).finish())
+    Ok(accepted(Some(posted.groups), posted.connections))
 }
 
 /// `POST …/users/{user}/:send`: to every connection of a user.
@@ -53,7 +57,7 @@ pub(super) async fn to_user<U: UserData>(
     call: &Call<U>,
     hub: HubAsked<U>,
     user: &str,
-    body: Payload,
+    body: Body,
 ) -> Result<HttpResponse, ApiError> {
     let user = UserId::parse(user)?;
     to(call, hub, Some(Receiver::User(user)), body).await
@@ -64,7 +68,7 @@ pub(super) async fn to_connection<U: UserData>(
     call: &Call<U>,
     hub: HubAsked<U>,
     id: &str,
-    body: Payload,
+    body: Body,
 ) -> Result<HttpResponse, ApiError> {
     // What is no id is nobody's.
     to(call, hub, id.parse().ok().map(Receiver::Connection), body).await
@@ -74,13 +78,23 @@ async fn to<U: UserData>(
     call: &Call<U>,
     hub: HubAsked<U>,
     receiver: Option<Receiver>,
-    body: Payload,
+    body: Body,
 ) -> Result<HttpResponse, ApiError> {
     let open = hub.open_to_sends()?;
-    let data = body::read(&call.services, &call.request, body).await?;
-    if let (Some(hub), Some(receiver)) = (open, receiver) {
-        // A hub that has ended has nobody.
-        let _ = hub.send(receiver, data).await;
+    let mail = body::message(call, body).await?;
+    let connections = match (open, receiver) {
+        (Some(hub), Some(receiver)) => hub.send_mail(receiver, mail).await,
+        _ => 0,
+    };
+    Ok(accepted(None, Some(connections)))
+}
+
+fn accepted(groups: Option<usize>, connections: Option<usize>) -> HttpResponse {
+    let mut response = HttpResponse::Accepted();
+    for (header, number) in [(DELIVERED_GROUPS, groups), (DELIVERED_CONNECTIONS, connections)] {
+        if let Some(number) = number {
+            response.insert_header((header, number));
+        }
     }
-    Ok(HttpResponse::Accepted().finish())
+    response.finish()
 }

@@ -26,6 +26,8 @@ use crate::protocol::frame::{
 
 mod diagnosis;
 mod metadata;
+
+pub use metadata::check as check_metadata;
 #[cfg(test)]
 mod tests;
 

@@ -165,7 +165,8 @@ pub struct Client {
 
 impl Client {
     async fn take_greeting(&mut self) {
-        if self.subprotocol.is_some() {
+        // Of another one, that an application speaks, the server knows nothing.
+        if self.subprotocol.as_ref().is_some_and(|name| name.to_ascii_lowercase().starts_with("json.")) {
             self.greeting = self.next_json().await;
             assert_eq!(self.greeting["event"], "connected", "{}", self.greeting);
         } else {

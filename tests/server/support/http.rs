@@ -76,7 +76,8 @@ pub async fn send(address: SocketAddr, bytes: &[u8]) -> Answer {
     exchange(TcpStream::connect(address).await.unwrap(), bytes).await
 }
 
-async fn exchange(mut stream: impl AsyncRead + AsyncWrite + Unpin, bytes: &[u8]) -> Answer {
+/// The same on a connection that is open.
+pub async fn exchange(mut stream: impl AsyncRead + AsyncWrite + Unpin, bytes: &[u8]) -> Answer {
     stream.write_all(bytes).await.unwrap();
     Answer::read(&mut stream).await
 }

@@ -2,7 +2,8 @@
 
 use std::net::SocketAddr;
 
-use folkmoot::{EnterError, HubName, Lease, Running, Server, UserData};
+use folkmoot::config::{Changed, Config, Origins};
+use folkmoot::{EnterError, HubName, Lease, ReloadError, Running, Server, UserData};
 
 /// What a test can ask a running server, however it is served.
 pub enum Started<U: UserData> {
@@ -78,6 +79,15 @@ impl<U: UserData> Started<U> {
             Started::Own(running) => running.metrics(),
             #[cfg(feature = "mount")]
             Started::Mounted { mount, .. } => mount.metrics(),
+        }
+    }
+
+    /// Has it go by another configuration.
+    pub fn reload(&self, config: Config) -> Result<Vec<Changed>, ReloadError> {
+        match self {
+            Started::Own(running) => running.reload(config, Origins::default()),
+            #[cfg(feature = "mount")]
+            Started::Mounted { mount, .. } => mount.reload(config, Origins::default()),
         }
     }
 

@@ -19,7 +19,7 @@ pub struct Token {
     pub header: Value,
     /// The claims.
     pub claims: Value,
-    key: String,
+    key: Vec<u8>,
 }
 
 impl Token {
@@ -41,7 +41,12 @@ impl Token {
     }
 
     /// Signed with another key.
-    pub fn signed_with(mut self, key: &str) -> Self {
+    pub fn signed_with(self, key: &str) -> Self {
+        self.signed_with_bytes(key.as_bytes())
+    }
+
+    /// The same with a key that is no text.
+    pub fn signed_with_bytes(mut self, key: &[u8]) -> Self {
         self.key = key.into();
         self
     }
@@ -51,12 +56,13 @@ impl fmt::Display for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let part = |value: &Value| BASE64_URL_SAFE_NO_PAD.encode(value.to_string());
         let signed = format!("{}.{}", part(&self.header), part(&self.claims));
-        let key = hmac::Key::new(hmac::HMAC_SHA256, self.key.as_bytes());
+        let key = hmac::Key::new(hmac::HMAC_SHA256, &self.key);
         let signature = hmac::sign(&key, signed.as_bytes());
         write!(f, "{signed}.{}", BASE64_URL_SAFE_NO_PAD.encode(signature))
     }
 }
 
-fn now() -> i64 {
+/// Seconds since 1970.
+pub fn now() -> i64 {
     i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()).unwrap()
 }
