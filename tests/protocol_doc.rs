@@ -3,9 +3,10 @@
 //! A conversation is a block ```` ```conversation ````; each runs against a server of its own with the repository's
 //! `config.yaml`. Its lines, where one that is indented goes on with the line before:
 //!
-//! - `mark connects as user-1 [raw] [to /ws?query]`
+//! - `mark connects as user-1 [raw|reliable] [to /ws?query]`
 //! - `mark → {…}` sends a message, `mark ← {…}` is the next that comes; `<mark>` stands for a connection id that is
-//!   learned where it first appears
+//!   learned where it first appears, and so does `<token>` for what lets it come back
+//! - `mark returns as <mark> with <token>` loses the socket and comes back by another
 //! - `mark closes 1000` sends a close frame, `mark × 1000 [reason]` is the one that comes
 //!
 //! At the end nobody may have received anything else.
@@ -31,6 +32,7 @@ use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{Bytes, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
+const RELIABLE: &str = "json.reliable.webpubsub.azure.v1";
 const PATIENCE: Duration = Duration::from_secs(10);
 
 fn page() -> String {
@@ -70,13 +72,13 @@ fn conversations(page: &str) -> Vec<Vec<Line>> {
 
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
-async fn connect(address: SocketAddr, login: &str, raw: bool, path: &str) -> Socket {
+async fn connect(address: SocketAddr, login: &str, subprotocol: Option<&'static str>, path: &str) -> Socket {
     let mut request = format!("ws://{address}{path}").into_client_request().unwrap();
     let password = login.replace("user", "password");
     let basic = BASE64_STANDARD.encode(format!("{login}:{password}"));
     request.headers_mut().insert("authorization", format!("Basic {basic}").parse().unwrap());
-    if !raw {
-        request.headers_mut().insert("sec-websocket-protocol", "json.webpubsub.azure.v1".parse().unwrap());
+    if let Some(subprotocol) = subprotocol {
+        request.headers_mut().insert("sec-websocket-protocol", subprotocol.parse().unwrap());
     }
     connect_async(request).await.unwrap().0
 }
@@ -89,7 +91,8 @@ async fn next(socket: &mut Socket) -> Message {
 fn is_same(expected: &Value, came: &Value, ids: &mut HashMap<String, String>) -> bool {
     match (expected, came) {
         (Value::String(expected), Value::String(came)) if expected.starts_with('<') && expected.ends_with('>') => {
-            came.len() == 32 && ids.entry(expected.clone()).or_insert_with(|| came.clone()) == came
+            (came.len() == 32 || expected == "<token>")
+                && ids.entry(expected.clone()).or_insert_with(|| came.clone()) == came
         }
         (Value::Array(expected), Value::Array(came)) => {
             expected.len() == came.len() && expected.iter().zip(came).all(|(one, other)| is_same(one, other, ids))
@@ -117,8 +120,21 @@ impl Conversation {
             let login = words.next().expect("a login");
             let words: Vec<_> = words.collect();
             let path = words.iter().position(|word| *word == "to").map_or("/ws", |to| words[to + 1]);
-            let socket = connect(self.address, login, words.contains(&"raw"), path).await;
+            let subprotocol = match &words[..] {
+                ["raw", ..] => None,
+                ["reliable", ..] => Some(RELIABLE),
+                _ => Some("json.webpubsub.azure.v1"),
+            };
+            let socket = connect(self.address, login, subprotocol, path).await;
             assert!(self.people.insert(name.to_owned(), socket).is_none(), "{name} is here already");
+            return;
+        }
+        if verb == "returns" {
+            let (id, token) = rest.strip_prefix("as ").unwrap().split_once(" with ").expect("an id and a token");
+            let path = format!("/ws?awps_connection_id={}&awps_reconnection_token={}", self.ids[id], self.ids[token]);
+            // Whether or not the server has noticed that the socket before is gone.
+            drop(self.people.remove(name));
+            self.people.insert(name.to_owned(), connect(self.address, "nobody", Some(RELIABLE), &path).await);
             return;
         }
         let socket = self.people.get_mut(name).expect("who speaks is connected");

@@ -79,8 +79,6 @@ impl Slots {
     /// Gives back what was to be left where nobody can come back: the connection was never greeted, has been handed over,
     /// or has too much unacknowledged.
     pub fn park(&mut self, slot: u32, link: &Rc<Link>, lost: Lost) -> Result<(), Lost> {
-        // What is written of this turn is written by nobody, but it is numbered.
-        self.settle(slot);
         let member = self.slots.get_mut(slot as usize).filter(|member| Rc::ptr_eq(&member.link, link));
         let Some(member) = member else { return Err(lost) };
         let (Some(corner), None, true) = (&mut member.corner, &member.greeting, link.can_be_parked()) else {
