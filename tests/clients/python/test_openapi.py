@@ -18,7 +18,7 @@ class Description(unittest.TestCase):
         self.assertGreater(len(description["paths"]), 20)
 
     def test_the_validator_sees_mistakes(self):
-        mistaken = {"openapi": "3.1.0", "info": {"title": "t", "version": "1"}, "paths": {"/a": {"get": {"responses": 1}}}}
+        mistaken = {"openapi": "3.1.0", "info": {"title": "t"}, "paths": {}}
         self.assertTrue(list(OpenAPIV31SpecValidator(mistaken).iter_errors()))
 
 
