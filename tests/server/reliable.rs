@@ -156,7 +156,11 @@ async fn thousands_of_messages_survive_cuts_without_loss_or_repetition(setup: Se
             if received % 250 == 17 {
                 cuts += 1;
                 // Some are still read from when the next is there.
-                mark = if cuts % 3 == 0 { mark.handshake(&server).connect_again().await } else { mark.cut_and_recover(&server).await };
+                mark = if cuts % 3 == 0 {
+                    mark.handshake(&server).connect_again().await
+                } else {
+                    mark.cut_and_recover(&server).await
+                };
             }
         }
         cuts

@@ -47,7 +47,8 @@ impl Reliable {
     pub fn handshake<U: UserData>(&self, server: &TestServer<U>) -> Again {
         let Reliable { id, token, path, .. } = self;
         let query = format!("awps_connection_id={id}&awps_reconnection_token={token}");
-        let handshake = server.handshake().subprotocols(&[RELIABLE]).path(format!("{path}?access_token=expired&{query}"));
+        let handshake =
+            server.handshake().subprotocols(&[RELIABLE]).path(format!("{path}?access_token=expired&{query}"));
         Again { handshake, id: id.clone(), token: token.clone(), path: path.clone() }
     }
 
