@@ -181,8 +181,8 @@ pub use user::{User, UserData};
 #[cfg(feature = "internals")]
 #[doc(hidden)]
 pub mod internals {
-    pub use crate::groups::deliver::Publication;
     pub use crate::groups::Slots;
+    pub use crate::groups::deliver::Publication;
     pub use crate::groups::internals::{Entry, GroupIndex, MaskIndex, Membership};
     pub use crate::groups::{Greeting, HeartbeatSettings, MembershipLimits, Place};
     pub use crate::metrics::Metrics;

@@ -59,7 +59,8 @@ mod tests {
     use crate::auth::host::{BaseUrl, OwnNames};
     use crate::ids::UserId;
 
-    const KEYS: [&str; 2] = ["ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ABCDEFGH", "the key that was before it, which is as long"];
+    const KEYS: [&str; 2] =
+        ["ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ABCDEFGH", "the key that was before it, which is as long"];
 
     fn tokens(keys: &[&str]) -> Tokens {
         Tokens::new(&AccessKeys::new(keys).unwrap(), Duration::ZERO)

@@ -5,4 +5,7 @@ mod write;
 
 pub use read::{ParseOptions, check_metadata, parse};
 pub(super) use write::write_string;
-pub use write::{EncodedTail, GroupMessage, SEQUENCE_ID, ack_error, ack_ok, connected, disconnected, dropped, group_message, pong, sequenced, server_message};
+pub use write::{
+    EncodedTail, GroupMessage, SEQUENCE_ID, ack_error, ack_ok, connected, disconnected, dropped, group_message, pong,
+    sequenced, server_message,
+};

@@ -34,12 +34,7 @@ impl<U: UserData> Farewell<U> {
     // Not bounded by a mailbox, but by the number of connections: a lost farewell would leave a ghost.
     fn last_word(&self, reason: Reason) -> FromSession<U> {
         let end = if reason.kind().is_loss() { End::Lost } else { End::Final };
-        FromSession::Disconnect(Disconnect {
-            connection: self.connection,
-            end,
-            reason,
-            incarnation: self.incarnation,
-        })
+        FromSession::Disconnect(Disconnect { connection: self.connection, end, reason, incarnation: self.incarnation })
     }
 }
 

@@ -32,10 +32,14 @@ impl<U: UserData> GroupRegistry<U> {
         self.know_worker(place.worker, fanout.clone());
         let entry = self.membership.get_mut(id);
         let entry = entry.filter(|entry| !entry.ending && incarnation > entry.incarnation);
-        let moved = entry.map(|entry| entry.incarnation = incarnation).and_then(|()| self.membership.relocate(id, place));
+        let moved =
+            entry.map(|entry| entry.incarnation = incarnation).and_then(|()| self.membership.relocate(id, place));
         let Some((before, audiences)) = moved else {
             // It ended between the claim and now, or somebody who claimed it later was faster.
-            self.deliver(place.worker, Deliver::End { slot: place.slot, reason: DisconnectKind::RecoveryRefused.into() });
+            self.deliver(
+                place.worker,
+                Deliver::End { slot: place.slot, reason: DisconnectKind::RecoveryRefused.into() },
+            );
             return self.deliver(place.worker, Deliver::Detach { slot: place.slot, audiences: Vec::new() });
         };
         self.deliver(place.worker, Deliver::Adopt { slot: place.slot, audiences: audiences.clone() });
