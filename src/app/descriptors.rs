@@ -97,7 +97,7 @@ impl Wanted {
         // And sockets to those who are told and asked over HTTP.
         let each = config.webhooks.concurrency.saturating_add(config.webhooks.lanes);
         let to_webhooks = |hub: &HubConfig| each.saturating_mul(hub.webhooks.len());
-        let default = Some(&config.hubs.default).filter(|name| !config.hubs.declared.contains_key(name));
+        let default = Some(&config.hubs.default).filter(|name| !config.hubs.declared.contains_key(*name));
         let hubs = config.hubs.declared.values().chain(default.map(|name| config.hubs.hub(name)));
         let sockets = hubs.map(to_webhooks).fold(0, usize::saturating_add);
         let threads = workers + declared + usize::from(hooks) + usize::from(sockets > 0);
