@@ -282,6 +282,7 @@ impl<U: UserData> Server<U> {
             metrics,
             monitor,
             readiness: Readiness::default(),
+            done_once: Arc::default(),
             config_origins: ArcSwap::from_pointee(config_origins),
             live,
         };

@@ -33,7 +33,7 @@ pub enum StartError {
     /// The user store cannot be opened.
     #[error("the user store cannot be opened: {0}")]
     Store(#[from] StoreError),
-    /// The access keys, a URL or a trusted proxy cannot be used.
+    /// The access keys, a URL, a trusted proxy or the keys of an issuer cannot be used.
     #[error(transparent)]
     Settings(#[from] SettingsError),
     /// The threads of the server or of the hooks could not be started.

@@ -17,7 +17,7 @@ pub enum ReloadError {
     /// The configuration is not valid.
     #[error("the configuration is not valid: {0}")]
     Config(#[from] ConfigErrors),
-    /// The access keys, a URL or a trusted proxy cannot be used.
+    /// The access keys, a URL, a trusted proxy or the keys of an issuer cannot be used.
     #[error(transparent)]
     Settings(#[from] SettingsError),
     /// The server is about to end.

@@ -186,7 +186,6 @@ fn claims_that_cannot_be_used_are_bad_requests_that_name_them() {
     for (claim, value) in [
         ("sub", json!(null)),
         ("sub", json!("")),
-        ("sub", json!(["mark"])),
         ("sub", json!(-1)),
         ("roles", json!(7)),
         ("groups", json!("sales/*")),

@@ -30,6 +30,7 @@ use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand}
 
 use crate::app::StartError;
 use crate::config::{Config, ConfigErrors, Loaded};
+use crate::http::SettingsError;
 
 /// Status for a wrong configuration: `EX_CONFIG` of sysexits.h, which service managers can be told not to retry.
 const EXIT_CONFIG: u8 = 78;
@@ -183,7 +184,9 @@ impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Self {
         // What only the start can see of a configuration, the files that it names, is as wrong as what is seen before.
         let status = match error.downcast_ref() {
-            Some(StartError::Config(_) | StartError::Certificate(_)) => EXIT_CONFIG,
+            Some(
+                StartError::Config(_) | StartError::Certificate(_) | StartError::Settings(SettingsError::Issuer(_)),
+            ) => EXIT_CONFIG,
             _ => EXIT_FAILURE,
         };
         // With its causes, in one line.

@@ -3,6 +3,7 @@
 //! What is printed on the standard output are secrets, which is what these commands are for; nothing is logged.
 
 mod check;
+mod foreign;
 mod new;
 
 use std::io::{self, Write};

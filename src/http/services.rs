@@ -12,6 +12,7 @@ use arc_swap::{ArcSwap, Guard};
 use tokio::runtime::Handle;
 use zeroize::Zeroizing;
 
+use super::api::DoneOnce;
 use super::health::Readiness;
 use super::live::{ConfigNow, Live};
 use super::porch::Porch;
@@ -92,6 +93,8 @@ pub struct Services<U: UserData> {
     pub monitor: Arc<Monitor>,
     /// Whether the store was reachable a moment ago.
     pub readiness: Readiness,
+    /// Requests to the API that must not be done twice.
+    pub(crate) done_once: Arc<DoneOnce>,
     /// Where the keys of the configuration come from.
     pub config_origins: ArcSwap<Origins>,
 }

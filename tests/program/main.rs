@@ -11,6 +11,7 @@ mod configuration;
 mod connect;
 mod connect_terminal;
 mod import;
+mod issuers;
 #[path = "../common/notes.rs"]
 mod notes;
 #[path = "../common/process.rs"]

@@ -8,6 +8,7 @@ mod client;
 mod http;
 pub mod issuer;
 mod receiver;
+pub mod reliable;
 mod started;
 mod stream;
 mod token;

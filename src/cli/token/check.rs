@@ -13,7 +13,7 @@ use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
 
-use super::place;
+use super::{foreign, place};
 use crate::auth::host::{BaseUrl, OwnNames};
 use crate::auth::permissions::{HubRole, Role};
 use crate::auth::token::{MAX_TOKEN_BYTES, STORE_USER_CLAIM, TokenError, Tokens};
@@ -63,7 +63,7 @@ enum Purpose {
 
 /// An audience, read.
 #[derive(Debug)]
-struct Audience {
+pub(super) struct Audience {
     /// The server that is meant.
     base: BaseUrl,
     purpose: Purpose,
@@ -101,21 +101,27 @@ impl Audience {
 }
 
 /// What was found out about a token.
-struct Findings {
-    claims: Map<String, Value>,
-    audience: Option<Audience>,
-    signed: bool,
+pub(super) struct Findings {
+    pub(super) claims: Map<String, Value>,
+    pub(super) audience: Option<Audience>,
+    /// Under whose key it is signed, where that is one that counts.
+    pub(super) signer: Option<String>,
     /// Why it would be refused.
-    refusal: Option<String>,
+    pub(super) refusal: Option<String>,
     /// What could not be found out, or what to look after.
-    notes: Vec<String>,
+    pub(super) notes: Vec<String>,
 }
 
 impl CheckArgs {
     pub(super) fn run(&self, config: &Config) -> anyhow::Result<()> {
         let token = self.read_token()?;
-        let tokens = Tokens::new(&place::access_keys(config)?, config.auth.clock_skew);
-        let found = self.examine(&token, &tokens, config)?;
+        let found = match foreign::examine(&token, self.hub.as_ref(), config)? {
+            Some(found) => found,
+            None => {
+                let tokens = Tokens::new(&place::access_keys(config)?, config.auth.clock_skew);
+                self.examine(&token, &tokens, config)?
+            }
+        };
         let out = &mut io::stdout();
         if self.json {
             writeln!(out, "{}", printable_json(&found.as_json().to_string()))?;
@@ -171,7 +177,8 @@ impl CheckArgs {
                 audience.base.host
             ));
         }
-        Ok(Findings { claims, audience, signed, refusal, notes })
+        let signer = signed.then(|| "under an access key of this configuration".to_owned());
+        Ok(Findings { claims, audience, signer, refusal, notes })
     }
 
     fn refused_hub(&self, claims: &Map<String, Value>, audience: Option<&Audience>, config: &Config) -> Option<String> {
@@ -267,7 +274,7 @@ fn date(at: SystemTime) -> String {
 }
 
 /// The claims of a token, unverified.
-fn payload(token: &str) -> Option<Map<String, Value>> {
+pub(super) fn payload(token: &str) -> Option<Map<String, Value>> {
     let payload = token.split('.').nth(1)?;
     serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(payload).ok()?).ok()
 }
@@ -301,7 +308,7 @@ impl Findings {
             _ => None,
         };
         json!({
-            "good": self.refusal.is_none(), "reason": self.refusal, "signed": self.signed, "hub": hub,
+            "good": self.refusal.is_none(), "reason": self.refusal, "signed": self.signer.is_some(), "hub": hub,
             "audiences": texts(self.claims.get("aud")), "user": self.claims.get("sub"),
             "storeUser": is_store_user(&self.claims), "roles": texts(self.claims.get("role")),
             "groups": texts(self.claims.get("webpubsub.group")), "issuedAt": seconds("iat"),
@@ -322,7 +329,7 @@ impl Findings {
             Ok(left) => format!("{} (in {})", date(at), span(left)),
             Err(error) => format!("{} ({} ago)", date(at), span(error.duration())),
         });
-        let signed = if self.signed { "under an access key of this configuration" } else { "not by us" };
+        let signed = self.signer.as_deref().unwrap_or("by nobody who counts here");
         let lines = [
             ("signed", Some(signed.to_owned())),
             ("for", self.audience.as_ref().map(Audience::describe).or_else(aud)),

@@ -19,7 +19,7 @@ for (const [version, sdk] of Object.entries(CLIENT_SDKS)) describe(version, () =
 /** Sends numbers to a group, never so many ahead of a receiver that the server's buffer for it could be full. */
 async function flow(sender, group, count, receivers) {
   for (let n = 0; n < count; n++) {
-    await eventually(() => receivers.every(({ messages }) => n - messages.length < 400), `room for ${n}`);
+    await eventually(() => receivers.every(({ messages }) => n - messages.length < 300), `room for ${n}`);
     await sender.sdk.sendToGroup(group, n, "json", { fireAndForget: true });
   }
 }
@@ -27,7 +27,7 @@ async function flow(sender, group, count, receivers) {
 /** Cuts the wire each time that the client has got some more messages, until it has all of them. Returns how often. */
 async function cutNowAndThen(client, proxy, cut, every, count) {
   let cuts = 0;
-  for (let next = every; next < count; next += every) {
+  for (let next = every; next < count; next = client.messages.length + every) {
     await eventually(() => client.messages.length >= next, `message ${next} after ${cuts} cuts`);
     const wires = proxy.accepted;
     proxy[cut]();
@@ -42,7 +42,7 @@ function suite(sdk) {
 
   test("nothing is lost, doubled or reordered when wires are cut while thousands of messages flow", async () => {
     const hub = newHub();
-    const count = 2_000;
+    const count = 3_000;
     const sender = await connect(hub, { protocol: "plain" });
     const receivers = [];
     for (const cut of ["cut", "cut", "cutUnnoticed", "cutUnnoticed"]) {
@@ -51,12 +51,12 @@ function suite(sdk) {
       await client.sdk.joinGroup("numbers");
       receivers.push({ client, proxy, cut, id: client.id });
     }
-    const every = [130, 160, 190, 230];
+    const every = [60, 90, 130, 170];
     const [, ...cuts] = await Promise.all([
       flow(sender, "numbers", count, receivers.map(({ client }) => client)),
       ...receivers.map(({ client, proxy, cut }, index) => cutNowAndThen(client, proxy, cut, every[index], count)),
     ]);
-    assert.ok(cuts.every((number) => number >= 8), `cut ${cuts} times`);
+    assert.ok(cuts.every((number) => number >= 4), `cut ${cuts} times`);
     const numbers = Array.from({ length: count }, (_, n) => n);
     for (const { client, id } of receivers) {
       assert.deepEqual(await client.data(count), numbers);
