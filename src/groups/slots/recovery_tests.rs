@@ -89,6 +89,7 @@ impl World {
             from: None,
             except: None,
             excluded: Vec::new(),
+            only: None,
             content: Data::text(text).into(),
             announcement: None,
             permit: None,
