@@ -13,7 +13,7 @@ use folkmoot::internals::{
     Entry, Greeting, HeartbeatSettings, Link, LinkSettings, Membership, MembershipLimits, Metrics, OutboundLimits,
     Publication, Slots, SlowConsumers, Subprotocol, Transport,
 };
-use folkmoot::{Authority, Connection, ConnectionId, Data, GroupName, HubName, Target, UserId};
+use folkmoot::{Authority, Connection, ConnectionId, Data, GroupName, HubName, Target, Upstream, UserId};
 
 fn main() {
     divan::main();
@@ -60,7 +60,7 @@ fn worker(subprotocol: Subprotocol) -> (Slots, Publication) {
     for _ in 0..MEMBERS {
         let id = ConnectionId::random();
         let link = Rc::new(Link::new(Sink, settings.clone(), SlowConsumers::Close));
-        let place = slots.attach(id, link, subprotocol, Greeting { user_id: None, user: None });
+        let place = slots.attach(id, link, subprotocol, Greeting { user_id: None, user: None, reconnection_token: None });
         let connection = Connection {
             id,
             hub: HubName::parse("chat").expect("a valid name"),
@@ -69,6 +69,7 @@ fn worker(subprotocol: Subprotocol) -> (Slots, Publication) {
             user: None,
             address: None,
             subprotocol: None,
+            upstream: Upstream::default(),
         };
         membership.connect(Entry::new(Arc::new(connection), Arc::default(), place));
         let joined = membership.join(id, &group).expect("room for it").expect("a new member");

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use divan::{Bencher, black_box};
 use folkmoot::internals::{Entry, Membership, MembershipLimits, Place};
-use folkmoot::{Authority, Connection, ConnectionId, GroupName, HubName, Target, UserId};
+use folkmoot::{Authority, Connection, ConnectionId, GroupName, HubName, Target, Upstream, UserId};
 
 fn main() {
     divan::main();
@@ -28,6 +28,7 @@ fn connect(membership: &mut Membership<()>, user: usize) -> ConnectionId {
         user: None,
         address: None,
         subprotocol: None,
+        upstream: Upstream::default(),
     };
     membership.connect(Entry::new(Arc::new(connection), Arc::default(), Place { worker: 0, slot: user as u32 }));
     id

@@ -14,6 +14,7 @@ mod revision;
 mod running;
 mod tls;
 mod unread;
+mod upstream;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -52,6 +53,7 @@ use crate::metrics::{Limit, Metrics};
 use crate::monitor::{self, Monitor, Surroundings};
 use crate::user::{User, UserData};
 use crate::users::{self, StoreError, UserStore, Verifier, VerifierOptions};
+use crate::webhooks::Webhooks;
 
 /// Connections of one worker at a time that are no WebSocket, or not yet: actix-server's own default.
 const MOST_REQUESTS: usize = 25_600;
@@ -255,7 +257,9 @@ impl<U: UserData> Server<U> {
             ping_interval: config.heartbeat.ping_interval,
             pong_timeout: config.heartbeat.pong_timeout,
         };
-        let opener = HubOpener::new(live.clone(), calls.clone(), monitor.clone(), metrics.clone());
+        let rules = upstream::rules(&config, addresses.main)?;
+        let webhooks = Webhooks::new(config.webhooks.clone(), rules, metrics.clone());
+        let opener = HubOpener::new(live.clone(), calls.clone(), webhooks.clone(), monitor.clone(), metrics.clone());
         let services = Services {
             internal: addresses.internal,
             key_sources,
@@ -265,6 +269,7 @@ impl<U: UserData> Server<U> {
             home: Handle::current(),
             hubs: Hubs::new(hub_rules(&config, budget), opener.open_by()),
             hooks: calls,
+            webhooks,
             fanouts: Fanouts::new(heartbeat, metrics.clone()),
             map_user,
             seats: Seats::new(budget.connections),
@@ -277,6 +282,7 @@ impl<U: UserData> Server<U> {
             metrics,
             monitor,
             readiness: Readiness::default(),
+            done_once: Arc::default(),
             config_origins: ArcSwap::from_pointee(config_origins),
             live,
         };
@@ -284,6 +290,7 @@ impl<U: UserData> Server<U> {
         routes.start(services.clone());
         revision::watch(&services);
         watch(&services);
+        services.webhooks.start();
         Ok(Built { services, hook_threads, opener })
     }
 }

@@ -2,8 +2,11 @@
 //!
 //! Events leave the registry in the order in which they happened; who listens is not known here.
 
+use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
+
+use arc_swap::ArcSwapOption;
 
 use crate::error::{Disconnect, LeaveReason};
 use crate::ids::{ConnectionId, GroupName, HubName, UserId};
@@ -38,11 +41,60 @@ pub struct Connection<U> {
     pub address: Option<IpAddr>,
     /// The subprotocol that was agreed on; `None` for a raw client.
     pub subprotocol: Option<&'static str>,
+    /// What a webhook has said about it.
+    pub upstream: Upstream,
+}
+
+/// What the application behind a webhook keeps with a connection. A pointer where it keeps nothing.
+#[derive(Default)]
+pub struct Upstream(ArcSwapOption<Kept>);
+
+#[derive(Clone, Default)]
+struct Kept {
+    state: Option<Arc<str>>,
+    subprotocol: Option<Arc<str>>,
+}
+
+impl Upstream {
+    /// The state (`ce-connectionState`), which only the application understands.
+    pub fn state(&self) -> Option<Arc<str>> {
+        self.0.load().as_ref()?.state.clone()
+    }
+
+    /// The subprotocol that the application has agreed to speak and the server itself does not know.
+    pub fn subprotocol(&self) -> Option<Arc<str>> {
+        self.0.load().as_ref()?.subprotocol.clone()
+    }
+
+    pub(crate) fn set_state(&self, state: &str) {
+        self.change(|kept| kept.state = Some(state.into()));
+    }
+
+    pub(crate) fn set_subprotocol(&self, name: &str) {
+        self.change(|kept| kept.subprotocol = Some(name.into()));
+    }
+
+    fn change(&self, change: impl Fn(&mut Kept)) {
+        self.0.rcu(|kept| {
+            let mut kept = kept.as_deref().cloned().unwrap_or_default();
+            change(&mut kept);
+            Some(Arc::new(kept))
+        });
+    }
+}
+
+impl fmt::Debug for Upstream {
+    // What an application keeps may be as secret as a payload.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Upstream").finish_non_exhaustive()
+    }
 }
 
 /// Something that happened in a hub.
 #[derive(Debug)]
 pub enum Event<U> {
+    /// A connection is there; it joins its first groups after this.
+    Connected(Arc<Connection<U>>),
     /// A connection became a member of a group.
     Joined(Arc<Joined<U>>),
     /// A connection stopped being a member of a group.
@@ -54,6 +106,7 @@ pub enum Event<U> {
 impl<U> Clone for Event<U> {
     fn clone(&self) -> Self {
         match self {
+            Event::Connected(connection) => Event::Connected(connection.clone()),
             Event::Joined(joined) => Event::Joined(joined.clone()),
             Event::Left(left) => Event::Left(left.clone()),
             Event::Disconnected(disconnected) => Event::Disconnected(disconnected.clone()),

@@ -243,6 +243,11 @@ impl ConnectionId {
         let parts = 1 << 16;
         whole * ((self.0 % parts) as u32) / parts as u32
     }
+
+    /// One of so many lanes, always the same.
+    pub(crate) fn lane(self, lanes: usize) -> usize {
+        (self.0 % lanes.max(1) as u128) as usize
+    }
 }
 
 impl fmt::Display for ConnectionId {

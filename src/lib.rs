@@ -159,6 +159,7 @@ mod template;
 mod transport;
 mod user;
 pub mod users;
+mod webhooks;
 
 #[cfg(feature = "mount")]
 pub use app::Mount;
@@ -166,7 +167,7 @@ pub use app::{CertificateError, ReloadError, Running, Server, StartError};
 pub use auth::pattern;
 pub use auth::permissions::{Action, HubRole, Permissions, Role, RoleError, TooManyRoles};
 pub use error::{Disconnect, DisconnectKind, ErrorCode, LeaveReason};
-pub use event::{Authority, Connection, Disconnected, Event, Joined, Left};
+pub use event::{Authority, Connection, Disconnected, Event, Joined, Left, Upstream};
 pub use groups::{EnterError, GroupRegistry, Hub, Lease, Permit, Window, messages};
 pub use hooks::{Authentication, Connecting, Hooks, Identity, Incoming, LoginAttempt, Said, Verdict};
 pub use http::{Problem, Routes, SettingsError};

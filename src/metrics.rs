@@ -6,6 +6,7 @@
 mod count;
 mod histogram;
 mod limit;
+mod webhook;
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 pub use self::count::{Counter, Gauge, Peak};
 pub use self::histogram::{Counts, Histogram};
 pub use self::limit::Limit;
+pub use self::webhook::WebhookOutcome;
 use crate::clock;
 use crate::error::DisconnectKind;
 
@@ -32,6 +34,7 @@ macro_rules! metrics {
             is_shown: bool,
             limits: [Counter; Limit::ALL.len()],
             closes: [Counter; DisconnectKind::ALL.len()],
+            webhooks: [Counter; WebhookOutcome::ALL.len()],
             /// The most that waited for one connection since it was last taken; told as `outbound_queue_high`.
             pub queue_peak: Peak,
             $(#[doc = $text] pub $field: metrics!(@type $kind),)*
@@ -44,12 +47,14 @@ macro_rules! metrics {
                 metrics::with_local_recorder(&recorder, || {
                     $(metrics!(@describe $kind $name $text);)*
                     let (limits, closes, queue_peak) = (limit_counters(), close_counters(), Peak::default());
+                    let webhooks = webhook_counters();
                     tell_of_the_build();
                     let handles = Handles {
                         exporter,
                         is_shown,
                         limits,
                         closes,
+                        webhooks,
                         queue_peak,
                         $($field: metrics!(@make $kind $name),)*
                     };
@@ -60,7 +65,7 @@ macro_rules! metrics {
             /// Everything in the Prometheus text format.
             pub fn render(&self) -> String {
                 $(metrics!(@show self.$field, $kind);)*
-                self.0.limits.iter().chain(&self.0.closes).for_each(Counter::show);
+                self.0.limits.iter().chain(&self.0.closes).chain(&self.0.webhooks).for_each(Counter::show);
                 let mut text = self.0.exporter.render();
                 $(metrics!(@write text, self.$field, $kind $name $text);)*
                 text
@@ -121,12 +126,22 @@ metrics! {
     gauge start_time "process_start_time_seconds" "When the server started, in seconds since 1970."
     counter tls_handshake_failures "folkmoot_tls_handshake_failures_total" "TLS handshakes that failed, took too long or were given up for others."
     counter hook_failures "folkmoot_hook_failures_total" "Hook calls that panicked, were late or were not made because the queue was full."
+    gauge webhook_backlog "folkmoot_webhook_backlog_events" "Events that webhooks have not been told yet."
+    counter webhook_retries "folkmoot_webhook_retries_total" "Requests to webhooks that were sent again."
+    counter webhook_dropped "folkmoot_webhook_dropped_total" "What webhooks were not told or asked: too much waited for them, or they did not answer."
+    histogram webhook_seconds "folkmoot_webhook_seconds" "How long webhooks took to answer, or not to."
 }
 
 fn limit_counters() -> [Counter; Limit::ALL.len()] {
     const NAME: &str = "folkmoot_limits_reached_total";
     describe_counter!(NAME, "What clients were refused, or ended for, because of a limit, by the limit.");
     Limit::ALL.map(|limit| Counter::new(counter!(NAME, "limit" => limit.name())))
+}
+
+fn webhook_counters() -> [Counter; WebhookOutcome::ALL.len()] {
+    const NAME: &str = "folkmoot_webhook_requests_total";
+    describe_counter!(NAME, "Requests to webhooks, by outcome: accepted (2xx), refused (another status), failed.");
+    WebhookOutcome::ALL.map(|outcome| Counter::new(counter!(NAME, "outcome" => outcome.name())))
 }
 
 fn close_counters() -> [Counter; DisconnectKind::ALL.len()] {
@@ -165,6 +180,13 @@ impl Metrics {
     /// Counts that somebody ran into a limit.
     pub fn reached(&self, limit: Limit) {
         if let Some(counter) = self.0.limits.get(limit as usize) {
+            counter.increment(1);
+        }
+    }
+
+    /// Counts a request to a webhook.
+    pub fn webhook_answered(&self, outcome: WebhookOutcome) {
+        if let Some(counter) = self.0.webhooks.get(outcome as usize) {
             counter.increment(1);
         }
     }
@@ -210,6 +232,16 @@ mod tests {
             metrics.reached(limit);
             let counted = format!("folkmoot_limits_reached_total{{limit=\"{}\"}} 1\n", limit.name());
             assert!(metrics.render().contains(&counted), "{limit:?} is not counted");
+        }
+    }
+
+    #[test]
+    fn every_outcome_of_a_webhook_is_counted_under_its_own_name() {
+        let metrics = Metrics::new();
+        for outcome in WebhookOutcome::ALL {
+            metrics.webhook_answered(outcome);
+            let counted = format!("folkmoot_webhook_requests_total{{outcome=\"{}\"}} 1\n", outcome.name());
+            assert!(metrics.render().contains(&counted), "{outcome:?} is not counted");
         }
     }
 

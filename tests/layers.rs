@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The layers from the ground up. Within one, too, a module knows only those to its left.
-const LAYERS: [(&str, &[&str]); 14] = [
+const LAYERS: [(&str, &[&str]); 15] = [
     ("words", &["clock", "error", "mask", "ids", "event", "filter", "template", "user", "metrics"]),
     ("protocol", &["protocol"]),
     ("seams", &["transport", "auth", "outbound", "users"]),
@@ -17,6 +17,7 @@ const LAYERS: [(&str, &[&str]); 14] = [
     ("other issuers", &["issuers"]),
     ("groups", &["groups"]),
     ("hooks", &["hooks"]),
+    ("webhooks", &["webhooks"]),
     ("monitor", &["monitor"]),
     ("session", &["session"]),
     ("http", &["http"]),

@@ -51,15 +51,25 @@ pub async fn send_away<U: UserData>(services: &Arc<Services<U>>) {
     }
 }
 
-/// Ends the registries, behind everything that was sent to them, and waits until the hooks were told of it all, for
-/// at most as long as one call of a hook may take.
+/// Ends the registries, behind everything that was sent to them, and waits until the hooks and webhooks were told of it
+/// all, for at most as long as one call of either may take.
 pub async fn close_hubs<U: UserData>(services: &Services<U>) {
     for hub in services.hubs.all() {
         hub.registry().do_send(Retire);
     }
-    let Some(hooks) = &services.hooks else { return };
-    let deadline = Instant::now() + hooks.settings().timeout;
-    while hooks.runners().count() > 0 && Instant::now() < deadline {
+    let (hooks, webhooks) = (services.hooks.as_ref(), &services.webhooks);
+    let began = Instant::now();
+    let of_hooks = hooks.map(|hooks| began + hooks.settings().timeout);
+    let of_webhooks = began + webhooks.limits().timeout;
+    loop {
+        let now = Instant::now();
+        let hooks_wait =
+            hooks.is_some_and(|hooks| hooks.runners().count() > 0) && of_hooks.is_some_and(|end| now < end);
+        let webhooks_wait = !webhooks.is_idle() && now < of_webhooks;
+        if !hooks_wait && !webhooks_wait {
+            break;
+        }
         sleep(LOOK).await;
     }
+    webhooks.stop();
 }

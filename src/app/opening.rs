@@ -1,6 +1,7 @@
 //! How hubs are opened: the registry of each, who listens to it, and what a reload changes in those that are open.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use actix::{Addr, WeakAddr};
@@ -17,6 +18,7 @@ use crate::ids::HubName;
 use crate::metrics::Metrics;
 use crate::monitor::{self, Monitor};
 use crate::user::UserData;
+use crate::webhooks::{Teller, Webhooks};
 
 /// Which hubs may be open.
 pub fn hub_rules(config: &Config, budget: &Budget) -> HubRules {
@@ -28,10 +30,13 @@ pub fn hub_rules(config: &Config, budget: &Budget) -> HubRules {
 pub struct HubOpener<U: UserData> {
     live: Arc<ArcSwap<Live>>,
     hooks: Option<HookCalls<U>>,
+    webhooks: Webhooks,
     monitor: Arc<Monitor>,
     metrics: Metrics,
     /// The announcers of open hubs; each ends with its hub.
     announcers: Mutex<HashMap<HubName, WeakAddr<Announcer<U>>>>,
+    /// The same of those who tell the webhooks.
+    tellers: Mutex<HashMap<HubName, WeakAddr<Teller<U>>>>,
 }
 
 impl<U: UserData> HubOpener<U> {
@@ -39,10 +44,12 @@ impl<U: UserData> HubOpener<U> {
     pub fn new(
         live: Arc<ArcSwap<Live>>,
         hooks: Option<HookCalls<U>>,
+        webhooks: Webhooks,
         monitor: Arc<Monitor>,
         metrics: Metrics,
     ) -> Arc<Self> {
-        Arc::new(HubOpener { live, hooks, monitor, metrics, announcers: Mutex::default() })
+        let (announcers, tellers) = (Mutex::default(), Mutex::default());
+        Arc::new(HubOpener { live, hooks, webhooks, monitor, metrics, announcers, tellers })
     }
 
     /// The same as the registry of hubs wants it.
@@ -68,7 +75,21 @@ impl<U: UserData> HubOpener<U> {
             let runner = HookRunner::launch(hooks, hub.clone(), self.metrics.clone());
             hub.registry().do_send(ListenAsOwn(runner.recipient()));
         }
+        self.tell_webhooks(&hub);
         hub
+    }
+
+    /// Has the webhooks of a hub told what happens in it, from the first time that it has any.
+    fn tell_webhooks(&self, hub: &Hub<U>) {
+        let Some(webhooks) = self.webhooks.of(hub.name()) else { return };
+        let mut tellers = self.tellers.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_live = |teller: &WeakAddr<Teller<U>>| teller.upgrade().is_some_and(|teller| teller.connected());
+        tellers.retain(|_, teller| is_live(teller));
+        if let Entry::Vacant(place) = tellers.entry(hub.name().clone()) {
+            let teller = self.webhooks.listen(&webhooks);
+            place.insert(teller.downgrade());
+            hub.registry().do_send(ListenAsOwn(teller.recipient()));
+        }
     }
 
     /// Has an open hub go by another configuration.
@@ -78,6 +99,7 @@ impl<U: UserData> HubOpener<U> {
         if hub.name().is_reserved() {
             return;
         }
+        self.tell_webhooks(hub);
         match self.announcer_of(hub.name()) {
             Some(announcer) => announcer.do_send(Reannounce {
                 config: settings.announcements.clone(),

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::descriptors;
 use super::opening::{HubOpener, hub_rules};
-use super::throttle_limits;
+use super::{throttle_limits, upstream};
 use crate::auth::throttle::LoginThrottle;
 use crate::config::{Changed, Config, ConfigErrors, Origins};
 use crate::http::{Live, Services, SettingsError};
@@ -57,12 +57,14 @@ impl<U: UserData> Reloader<U> {
         config.validate_for::<U>()?;
         let internal = services.internal.map(|listener| listener.address);
         let live = Arc::new(Live::new(config, self.address, internal, &services.key_sources)?);
+        let webhooks = upstream::rules(&live.config, self.address)?;
 
         // From here on nothing can fail.
         services.live.store(live.clone());
         services.key_sources.keep_only(&live.issuers);
         services.config_origins.store(Arc::new(origins));
         self.apply_limits(&old.config, &live.config);
+        services.webhooks.reconfigure(webhooks);
         for hub in services.hubs.all() {
             self.opener.reconfigure(&hub, &live.config);
         }

@@ -133,7 +133,7 @@ impl AccessKeys {
     }
 
     /// The keys, the signing one first.
-    pub(super) fn iter(&self) -> slice::Iter<'_, Zeroizing<String>> {
+    pub(crate) fn iter(&self) -> slice::Iter<'_, Zeroizing<String>> {
         self.0.iter()
     }
 }

@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 
 use serde::{Deserialize, Serialize};
 
+use super::WebhookConfig;
 use crate::auth::permissions::Role;
 use crate::ids::{GroupName, HubName};
 use crate::outbound::SlowConsumers;
@@ -120,6 +121,11 @@ pub struct HubConfig {
     ///
     /// Default `close`, because nobody then misses anything unknowingly; `FOLKMOOT__HUBS__SETTINGS__SLOW_CONSUMERS`.
     pub slow_consumers: SlowConsumers,
+    /// The HTTP servers of the application that are told and asked what happens in this hub. Of those that an event is
+    /// for, the first in the list gets it.
+    ///
+    /// Default none; `FOLKMOOT__HUBS__SETTINGS__WEBHOOKS`.
+    pub webhooks: Vec<WebhookConfig>,
     /// The texts that tell members who comes and goes.
     pub announcements: AnnouncementsConfig,
 }
@@ -136,6 +142,7 @@ impl Default for HubConfig {
             raw_clients: RawClients::default(),
             enforce_expiry: false,
             slow_consumers: SlowConsumers::default(),
+            webhooks: Vec::new(),
             announcements: AnnouncementsConfig::default(),
         }
     }

@@ -132,6 +132,15 @@ pub struct LimitsConfig {
     ///
     /// Default 200; `FOLKMOOT__LIMITS__LIST_PAGE`.
     pub list_page: usize,
+    /// Requests to the HTTP API whose `Idempotency-Key` is remembered; beyond it, the oldest is forgotten.
+    ///
+    /// Default 10000, some megabytes: a back end's retries of minutes; `FOLKMOOT__LIMITS__IDEMPOTENCY_KEYS`.
+    pub idempotency_keys: usize,
+    /// For how long it is.
+    ///
+    /// Default `10m`: longer than clients try again; `FOLKMOOT__LIMITS__IDEMPOTENCY_TTL`.
+    #[serde(with = "duration")]
+    pub idempotency_ttl: Duration,
 }
 
 impl Default for LimitsConfig {
@@ -161,6 +170,8 @@ impl Default for LimitsConfig {
             requests_in_flight: 16,
             mask_scan_per_second: 500_000,
             list_page: 200,
+            idempotency_keys: 10_000,
+            idempotency_ttl: Duration::from_secs(600),
         }
     }
 }

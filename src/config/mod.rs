@@ -27,6 +27,7 @@ mod shutdown;
 mod units;
 mod users;
 mod validate;
+mod webhooks;
 mod yaml;
 
 use std::borrow::Cow;
@@ -59,6 +60,10 @@ pub use self::shutdown::ShutdownConfig;
 pub(crate) use self::units::parse_duration;
 pub use self::users::UsersConfig;
 pub use crate::auth::jwks::SigningAlgorithm;
+pub use self::webhooks::{
+    SystemEvent, SystemEventError, UserEvents, UserEventsError, WebhookConfig, WebhookUrl, WebhookUrlError,
+    WebhooksConfig,
+};
 pub use crate::outbound::SlowConsumers;
 
 /// All settings of a server.
@@ -98,6 +103,8 @@ pub struct Config {
     pub reliable: ReliableConfig,
     /// What hooks may take.
     pub hooks: HooksConfig,
+    /// What webhooks may take.
+    pub webhooks: WebhooksConfig,
     /// How long a shutdown takes.
     pub shutdown: ShutdownConfig,
     /// Which pages are served.
@@ -119,6 +126,7 @@ impl Default for Config {
             heartbeat: HeartbeatConfig::default(),
             reliable: ReliableConfig::default(),
             hooks: HooksConfig::default(),
+            webhooks: WebhooksConfig::default(),
             shutdown: ShutdownConfig::default(),
             pages: PagesConfig::default(),
             log: LogConfig::default(),

@@ -21,6 +21,10 @@ pub struct PagesConfig {
     ///
     /// Default `auto`; `FOLKMOOT__PAGES__ADMIN`.
     pub admin: ServePage,
+    /// The page at `/docs` that tells of the HTTP API what `/openapi.json` tells. `auto` serves it where the dashboard's does.
+    ///
+    /// Default `auto`; `FOLKMOOT__PAGES__DOCS`.
+    pub docs: ServePage,
 }
 
 /// Whether a page is served: `auto`, `true` or `false`.

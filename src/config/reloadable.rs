@@ -77,7 +77,7 @@ pub struct Changed {
 }
 
 /// Keys, and sections of them, that are used once at the start: addresses, threads, the store, what is built from them.
-const RESTART: [&str; 18] = [
+const RESTART: [&str; 19] = [
     "auth.hashing",
     "data_dir",
     "fanout",
@@ -96,6 +96,7 @@ const RESTART: [&str; 18] = [
     "users.demo",
     "users.revision_interval",
     "log.format",
+    "webhooks",
 ];
 
 /// Keys that a connection is given when it connects, and keeps.
@@ -138,13 +139,19 @@ impl Config {
         };
         let (mut from, mut to) = (values(self), values(other));
         // A listing shows of a secret only that there is one.
-        for (key, differs) in [
-            ("auth.access_keys", self.auth.access_keys != other.auth.access_keys),
-            ("users.database", self.users.database != other.users.database),
-        ] {
-            let shown = from.get(key) != to.get(key);
+        let mut secrets = vec![
+            ("auth.access_keys".to_owned(), self.auth.access_keys != other.auth.access_keys),
+            ("users.database".to_owned(), self.users.database != other.users.database),
+            ("hubs.settings.webhooks".to_owned(), self.hubs.settings.webhooks != other.hubs.settings.webhooks),
+        ];
+        for (name, hub) in &self.hubs.declared {
+            let differs = other.hubs.declared.get(name).is_some_and(|other| hub.webhooks != other.webhooks);
+            secrets.push((format!("hubs.declared.{name}.webhooks"), differs));
+        }
+        for (key, differs) in secrets {
+            let shown = from.get(&key) != to.get(&key);
             if differs && !shown {
-                to.insert(key.to_owned(), format!("{HIDDEN}, another one").into());
+                to.insert(key, format!("{HIDDEN}, another one").into());
             }
         }
         let keys: std::collections::BTreeSet<String> = from.keys().chain(to.keys()).cloned().collect();
@@ -174,6 +181,7 @@ impl Config {
         self.fanout.clone_from(&old.fanout);
         self.heartbeat.clone_from(&old.heartbeat);
         self.hooks.clone_from(&old.hooks);
+        self.webhooks.clone_from(&old.webhooks);
         self.log.format = old.log.format;
         // Of hubs that were not declared, too: they may be open.
         self.hubs.settings.masks = old.hubs.settings.masks;
@@ -207,8 +215,9 @@ mod tests {
             Value::Number(number) => vec![json!(number.as_u64().unwrap() + 1)],
             Value::Array(_) => {
                 let items = ["webpubsub.joinLeaveGroup", "https://a.example.com", "10.0.0.0/8", "phone", KEY];
-                let issuer = json!([{"issuer": "a", "jwks": "keys.json", "audiences": ["b"]}]);
-                items.map(|item| json!([item])).into_iter().chain([issuer]).collect()
+                let issuer = json!({"issuer": "a", "jwks": "keys.json", "audiences": ["b"]});
+                let webhook = json!({"url": "http://localhost/", "user_events": "*"});
+                items.map(Value::from).into_iter().chain([issuer, webhook]).map(|item| json!([item])).collect()
             }
             Value::String(text) => {
                 let longer = format!("1{text}");
@@ -259,6 +268,16 @@ mod tests {
         let told = serde_json::to_string(&changes).unwrap();
         assert!(changes.len() == 1 && changes[0].key == "auth.access_keys" && !told.contains("CDEFGH"), "{told}");
         assert_eq!(keys(KEY).changes_to(&keys(KEY)), []);
+
+        let hook = |code: &str| {
+            let mut config = Config::default();
+            let url = format!("http://localhost/?code={code}").parse().unwrap();
+            config.hubs.settings.webhooks = vec![crate::config::WebhookConfig::new(url)];
+            config
+        };
+        let changes = hook("one").changes_to(&hook("two"));
+        let told = serde_json::to_string(&changes).unwrap();
+        assert!(changes.len() == 1 && changes[0].key == "hubs.settings.webhooks" && !told.contains("two"), "{told}");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use url::Url;
 
 use super::error::{ConfigError, ConfigErrors};
-use super::{AnnouncementsConfig, AuthConfig, Config, HubConfig, UsersConfig};
+use super::{AnnouncementsConfig, AuthConfig, Config, HubConfig, UsersConfig, WebhookConfig, WebhooksConfig};
 use crate::ids::GroupName;
 use crate::template::Template;
 use crate::user::{User, UserData};
@@ -92,12 +92,17 @@ impl Config {
             ("limits.requests_in_flight", limits.requests_in_flight),
             ("limits.mask_scan_per_second", limits.mask_scan_per_second),
             ("limits.list_page", limits.list_page),
+            ("limits.idempotency_keys", limits.idempotency_keys),
             ("reliable.buffer_messages", self.reliable.buffer_messages),
             ("users.max_record_bytes", self.users.max_record_bytes),
             ("fanout.window_bytes", self.fanout.window_bytes),
             ("hooks.queue", hooks.queue),
             ("hooks.threads", hooks.threads),
             ("hooks.concurrency", hooks.concurrency),
+            ("webhooks.concurrency", self.webhooks.concurrency),
+            ("webhooks.lanes", self.webhooks.lanes),
+            ("webhooks.backlog", self.webhooks.backlog),
+            ("webhooks.max_answer_bytes", self.webhooks.max_answer_bytes),
         ] {
             check.that(value > 0, key, || "must be at least 1".to_owned());
         }
@@ -112,10 +117,12 @@ impl Config {
             ("limits.handshake_timeout", self.limits.handshake_timeout),
             ("limits.http_head_timeout", self.limits.http_head_timeout),
             ("limits.http_keep_alive", self.limits.http_keep_alive),
+            ("limits.idempotency_ttl", self.limits.idempotency_ttl),
             ("heartbeat.ping_interval", self.heartbeat.ping_interval),
             ("heartbeat.pong_timeout", self.heartbeat.pong_timeout),
             ("heartbeat.tcp_user_timeout", self.heartbeat.tcp_user_timeout),
             ("hooks.timeout", self.hooks.timeout),
+            ("webhooks.timeout", self.webhooks.timeout),
             ("shutdown.timeout", self.shutdown.timeout),
         ] {
             check.that(value > Duration::ZERO, key, || "must be longer than 0s".to_owned());
@@ -200,6 +207,25 @@ impl Config {
         check.that(self.hooks.timeout <= limits.handshake_timeout, "hooks.timeout", || {
             "must be at most limits.handshake_timeout, which includes the hooks at connect".to_owned()
         });
+        self.check_webhooks_fit(check);
+    }
+
+    fn check_webhooks_fit(&self, check: &mut Check) {
+        let webhooks = &self.webhooks;
+        check.that(webhooks.timeout <= self.limits.handshake_timeout, "webhooks.timeout", || {
+            "must be at most limits.handshake_timeout, which includes the webhook at connect".to_owned()
+        });
+        let key = "webhooks.max_answer_bytes";
+        check.that(webhooks.max_answer_bytes <= WebhooksConfig::MAX_ANSWER_BYTES, key, || {
+            "must be at most 16MiB".to_owned()
+        });
+        check.that(webhooks.max_answer_bytes <= self.fanout.window_bytes, key, || {
+            "must be at most fanout.window_bytes, or the largest answer can never be sent to a client".to_owned()
+        });
+        // Web servers take no longer heads: Node 16 KiB in all.
+        check.that(webhooks.max_state_bytes <= 64 << 10, "webhooks.max_state_bytes", || {
+            "must be at most 64KiB, since it travels in a header".to_owned()
+        });
     }
 
     fn check_hubs<U: UserData>(&self, check: &mut Check) {
@@ -232,6 +258,12 @@ impl Config {
             if let Err(error) = GroupName::parse(&with_any_value(rule), settings.masks) {
                 check.fail(&key, format!("'{rule}': {error}"));
             }
+        }
+
+        let is_idle = |webhook: &WebhookConfig| webhook.system_events.is_empty() && webhook.user_events.is_empty();
+        if let Some(idle) = settings.webhooks.iter().find(|webhook| is_idle(webhook)) {
+            let why = "is for no event: name some in system_events or user_events";
+            check.fail(&format!("{hub}.webhooks"), format!("'{}' {why}", idle.url));
         }
 
         let AnnouncementsConfig { enabled, joined, left, disconnected, .. } = &settings.announcements;

@@ -1,11 +1,15 @@
 //! Requests to the HTTP API: names come out of a path as they were put in, and the link of a page leads to the next one.
 
+use std::time::Duration;
+
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 use crate::http::api::{Query, last_segments};
 
 /// Entries of a page at the most.
 const MOST: usize = 200;
+/// The longest life of a message.
+const LONGEST: Duration = Duration::from_secs(300);
 /// What a page ended with: everything that a query cannot hold as it is.
 const TOKEN: &str = "a/b&c=d+e%20\u{10ffff}";
 
@@ -34,6 +38,11 @@ fn any_path(path: &str) {
 
 fn any_query(text: &str) {
     let Ok(query) = Query::read(text) else { return };
+    // Whatever they say, it is said without a panic, and within bounds.
+    let _ = query.filter();
+    if let Ok(Some(life)) = query.time_to_live() {
+        assert!(!life.is_zero() && life <= LONGEST);
+    }
     let Ok(page) = query.page(MOST, |token| Some(token.to_owned())) else { return };
     assert!((1..=MOST).contains(&page.limit));
     if !page.goes_on(page.limit) {
@@ -43,7 +52,7 @@ fn any_query(text: &str) {
     let page = next.page(MOST, |token| Some(token.to_owned())).expect("a link to a page");
     assert_eq!(page.after.as_deref(), Some(TOKEN));
     assert_eq!(next.all("access_token").next(), None, "a secret in a link");
-    for name in ["mask", "prefix", "delimiter", "user", "group", "address", "maxpagesize"] {
+    for name in ["mask", "prefix", "delimiter", "user", "group", "address", "filter", "maxpagesize"] {
         assert!(next.all(name).eq(query.all(name)), "{name} is another one");
     }
 }

@@ -38,6 +38,7 @@ replay! {
     the_corpus_of_client_frames_holds: client_frame,
     the_corpus_of_configurations_holds: configuration,
     the_corpus_of_credentials_holds: credentials,
+    the_corpus_of_filters_holds: filter,
     the_corpus_of_the_frame_reader_holds: frame_reader,
     the_corpus_of_names_holds: names,
 }

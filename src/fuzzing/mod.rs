@@ -10,6 +10,7 @@ mod configuration;
 #[cfg(test)]
 mod corpora;
 mod credentials;
+mod filter;
 mod frame_reader;
 mod names;
 
@@ -17,5 +18,6 @@ pub use api_request::api_request;
 pub use client_frame::client_frame;
 pub use configuration::configuration;
 pub use credentials::credentials;
+pub use filter::filter;
 pub use frame_reader::frame_reader;
 pub use names::names;

@@ -64,14 +64,12 @@ pub enum What {
 }
 
 impl Happening {
-    /// A connection is there.
-    pub fn connected<U>(connection: &Connection<U>) -> Self {
-        Happening { address: connection.address, ..Happening::about(What::Connected, connection) }
-    }
-
     /// What an event tells.
     pub fn of_event<U>(event: &Event<U>) -> Self {
         match event {
+            Event::Connected(connection) => {
+                Happening { address: connection.address, ..Happening::about(What::Connected, connection) }
+            }
             Event::Joined(joined) => {
                 Happening { group: Some(joined.group.clone()), ..Happening::about(What::Joined, &joined.connection) }
             }

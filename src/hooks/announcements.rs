@@ -154,7 +154,7 @@ impl<U: UserData> Handler<Event<U>> for Announcer<U> {
         match event {
             Event::Joined(joined) => self.joined(&joined),
             Event::Left(left) => self.left(&left),
-            Event::Disconnected(_) => {}
+            Event::Connected(_) | Event::Disconnected(_) => {}
         }
     }
 }

@@ -90,6 +90,8 @@ impl<U: UserData> Handler<Event<U>> for HookRunner<U> {
         let (hooks, hub, metrics) = (self.hooks.clone(), self.hub.clone(), self.metrics.clone());
         let call = async move {
             match &event {
+                // The `connect` hook has seen it.
+                Event::Connected(_) => {}
                 Event::Joined(joined) => hooks.client_added(&hub, joined).await,
                 Event::Left(left) => hooks.client_removed(&hub, left).await,
                 Event::Disconnected(disconnected) => hooks.disconnect(&hub, disconnected).await,

@@ -1,7 +1,7 @@
 //! Who may connect, and as whom: from the head of a WebSocket handshake to a connection that is let in.
 //!
 //! The order of the checks is that of `docs/protocol.md`: the request itself, its origin, its credential, the hub, the
-//! caller's hook. Nothing of the connection exists before all of them have passed.
+//! caller's hook, the application's webhook. Nothing of the connection exists before all of them have passed.
 
 use std::collections::HashSet;
 use std::net::IpAddr;
@@ -10,11 +10,11 @@ use std::time::SystemTime;
 
 use super::handshake::{self, Handshake};
 use super::identity::Visitor;
-use super::{Entrance, Live, Problem, Services, Share};
+use super::{Entrance, Live, Problem, Services, Share, upstream};
 use crate::auth::peer::ClientAddress;
 use crate::auth::permissions::{Permissions, Role};
 use crate::config::SlowConsumers;
-use crate::event::Connection;
+use crate::event::{Connection, Upstream};
 use crate::groups::watch::Looking;
 use crate::groups::{EnterError, Lease};
 use crate::hooks::Connecting;
@@ -25,6 +25,7 @@ use crate::outbound::Moment;
 use crate::protocol::Subprotocol;
 use crate::session::RawMode;
 use crate::user::{UserData, json_bytes};
+use crate::webhooks::Pledge;
 
 /// A connection that may begin.
 pub struct Admission<U: UserData> {
@@ -52,6 +53,8 @@ pub struct Admission<U: UserData> {
     pub shares: (Option<Share<UserId>>, Option<Share<IpAddr>>),
     /// Has what happens be told, where it is the server itself that is watched.
     pub looking: Option<Looking>,
+    /// What is owed to the application that let it in.
+    pub pledge: Option<Pledge>,
 }
 
 /// Decides on a handshake.
@@ -81,15 +84,19 @@ pub async fn admit<U: UserData>(services: &Arc<Services<U>>, asked: Handshake<'_
         user: known.user,
         address: Some(client.address()),
         subprotocol: subprotocol.name(),
+        upstream: Upstream::default(),
     };
     let connecting = Connecting { connection, roles: known.roles, groups: known.groups };
-    let Connecting { connection, roles, groups } = ask_hook(services, connecting).await?;
-    let of_user = share_of_user(services, &hub, connection.user_id.as_ref())?;
-    check_size(services, &connection)?;
+    let connecting = ask_hook(services, connecting).await?;
+    // Before the application is asked, which must not be told of hubs that cannot be.
     let lease = services.hubs.enter(&hub).map_err(|error| match error {
         EnterError::TooMany => services.over(Limit::MaxUndeclared, error.into()),
         EnterError::NotDeclared => error.into(),
     })?;
+    let asked = upstream::ask(services, asked, config.masks, connecting, (subprotocol, echo)).await?;
+    let (Connecting { connection, roles, groups }, (subprotocol, echo), pledge) = asked;
+    let of_user = share_of_user(services, &hub, connection.user_id.as_ref())?;
+    check_size(services, &connection)?;
     let expires_at = known
         .expires_at
         .filter(|_| config.enforce_expiry)
@@ -119,6 +126,7 @@ pub async fn admit<U: UserData>(services: &Arc<Services<U>>, asked: Handshake<'_
         expires_at,
         shares: (of_user, of_address),
         looking,
+        pledge,
     })
 }
 

@@ -28,7 +28,7 @@ pub(super) fn allow_methods<U: UserData>(
 ) {
     if allow_origin(services, request, headers) {
         headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static(methods));
-        let lines = HeaderValue::from_static("authorization, content-type");
+        let lines = HeaderValue::from_static("authorization, content-type, idempotency-key");
         headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, lines);
     }
 }

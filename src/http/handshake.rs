@@ -99,6 +99,17 @@ pub fn negotiate(headers: &HeaderMap) -> (Subprotocol, Option<String>) {
     (subprotocol, echo.map(str::to_owned))
 }
 
+/// The one of the subprotocols that the client offers which somebody has chosen. One that is not known here makes a raw
+/// client, to which it is confirmed.
+pub fn choose(headers: &HeaderMap, name: &str) -> (Subprotocol, Option<String>) {
+    let lines = headers.get_all(header::SEC_WEBSOCKET_PROTOCOL).filter_map(|line| line.to_str().ok());
+    let mut offered = lines.flat_map(|line| line.split(',')).map(str::trim);
+    match offered.find(|offered| offered.eq_ignore_ascii_case(name)) {
+        Some(offered) => (Subprotocol::negotiate([offered]).0, Some(offered.to_owned())),
+        None => (Subprotocol::Raw, None),
+    }
+}
+
 /// What the frames of a raw client mean: the query says, or the hub's settings.
 ///
 /// # Errors

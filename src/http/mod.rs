@@ -22,6 +22,7 @@ mod routes;
 mod seats;
 pub mod services;
 pub mod upgrade;
+mod upstream;
 
 pub use entrance::Entrance;
 pub use live::{Live, SettingsError};

@@ -18,7 +18,7 @@ pub(super) const WEB_SOCKET_PATHS: [&str; 4] = ["/ws", "/client", "/client/", "/
 type Answered = Result<HttpResponse, Problem>;
 
 /// What is on the internal listener alone where `server.internal.exclusive` says so.
-const FOR_OPERATORS: [&str; 3] = ["/metrics", "/admin", "/api"];
+const FOR_OPERATORS: [&str; 5] = ["/metrics", "/admin", "/api", "/openapi.json", "/docs"];
 
 /// The routes `/health`, `/ready`, `/metrics`, `/auth/token`, `/negotiate` and `/api`; cheap to clone, to be configured
 /// into any `App`.
@@ -75,20 +75,23 @@ impl<U: UserData> Routes<U> {
                     .route(self.answer(login::token).guard(guard::Any(guard::Get()).or(guard::Post())))
                     .route(self.preflight("GET, POST").method(Method::OPTIONS)),
             )
+            .service(self.page("/openapi.json", |_, request, _| ready(Ok(api::openapi::answer(&request)))))
             .service(web::resource(api::PATTERN).route(self.answer(api::answer)));
         for path in WEB_SOCKET_PATHS {
             config.service(web::resource(path).to(not_a_handshake));
         }
     }
 
-    /// Adds the pages that the configuration serves (`pages`): the chat at `/`, the dashboard at `/admin`, their files under
-    /// `/assets`. An `App` of your own has them only by this; they look for `/auth/token`, `/api` and the WebSocket beside
+    /// Adds the pages that the configuration serves (`pages`): the chat at `/`, the dashboard at `/admin`, the HTTP API at
+    /// `/docs`, their files under `/assets`. An `App` of your own has them only by this; they look for `/auth/token`, `/api` and the WebSocket beside
     /// them, so add them where [`configure`](Routes::configure) adds the rest.
     pub fn configure_pages(&self, config: &mut ServiceConfig) {
         let entrance = self.entrance;
         config
             .service(self.page("/", move |services, request, _| pages::chat(services, request, entrance)))
             .service(self.page("/admin", move |services, request, _| pages::admin(services, request, entrance)))
+            .service(self.page("/docs", move |services, request, _| pages::docs(services, request, entrance)))
+            .service(web::redirect("/docs/", "../docs"))
             // The links of the page begin beside it. Relative, because a proxy may serve this below a path of its own.
             .service(web::redirect("/admin/", "../admin"))
             .service(self.page("/demo.json", move |services, request, _| pages::demo(services, request, entrance)))

@@ -12,6 +12,7 @@ use arc_swap::{ArcSwap, Guard};
 use tokio::runtime::Handle;
 use zeroize::Zeroizing;
 
+use super::api::DoneOnce;
 use super::health::Readiness;
 use super::live::{ConfigNow, Live};
 use super::porch::Porch;
@@ -32,6 +33,7 @@ use crate::session::{InboundRates, SessionSettings};
 use crate::transport::decoder::DecoderLimits;
 use crate::user::{User, UserData};
 use crate::users::{LoginError, StoreError, StoredUser, UserRecord, UserStore, Verifier};
+use crate::webhooks::Webhooks;
 
 /// Makes the caller's user data out of what the store or a token tells.
 pub type MapUser<U> = Arc<dyn Fn(User) -> Option<U> + Send + Sync>;
@@ -63,6 +65,8 @@ pub struct Services<U: UserData> {
     pub home: Handle,
     /// The caller's hooks.
     pub hooks: Option<HookCalls<U>>,
+    /// The application's webhooks.
+    pub webhooks: Webhooks,
     /// The open hubs.
     pub hubs: Arc<Hubs<U>>,
     /// The fan-outs of all workers.
@@ -89,6 +93,8 @@ pub struct Services<U: UserData> {
     pub monitor: Arc<Monitor>,
     /// Whether the store was reachable a moment ago.
     pub readiness: Readiness,
+    /// Requests to the API that must not be done twice.
+    pub(crate) done_once: Arc<DoneOnce>,
     /// Where the keys of the configuration come from.
     pub config_origins: ArcSwap<Origins>,
 }
@@ -293,6 +299,7 @@ impl<U: UserData> Services<U> {
             },
             hooks: self.hooks.clone(),
             recovery_window: config.reliable.recovery_window,
+            webhooks: Some(self.webhooks.clone()),
             metrics: self.metrics.clone(),
         }
     }
@@ -301,7 +308,13 @@ impl<U: UserData> Services<U> {
     /// is the past.
     pub fn watching_settings(&self) -> SessionSettings<U> {
         let metrics = self.monitor.aside().clone();
-        SessionSettings { hooks: None, recovery_window: Duration::ZERO, metrics, ..self.session_settings(true) }
+        SessionSettings {
+            hooks: None,
+            webhooks: None,
+            recovery_window: Duration::ZERO,
+            metrics,
+            ..self.session_settings(true)
+        }
     }
 
     /// The hub that a path leads to, or `None` where it leads elsewhere.

@@ -214,7 +214,7 @@ impl<U: UserData> Worker<U> {
     /// Starts the session of a connection that was let in.
     fn let_in(&self, admission: Admission<U>, seat: Seat, link: Rc<Link>, early: Vec<u8>) {
         let reconnection_token = self.reconnection_token(&admission);
-        let Admission { connection, permissions, groups, lease, subprotocol, raw, expires_at, .. } = admission;
+        let Admission { connection, permissions, groups, lease, subprotocol, raw, expires_at, pledge, .. } = admission;
         let shared = self.settings();
         let settings = match (&admission.looking, admission.masks) {
             (Some(_), _) => shared.watching.1.clone(),
@@ -226,6 +226,9 @@ impl<U: UserData> Worker<U> {
         let arrival = Arrival::New { permissions, groups, reconnection_token, seat };
         let admitted = Admitted { connection, arrival, lease, outbox, subprotocol, raw, settings, expires_at };
         self.launch(admitted, link, early);
+        if let Some(pledge) = pledge {
+            pledge.keep();
+        }
     }
 
     /// What lets the peer of a reliable connection come back, where anybody may.

@@ -488,7 +488,7 @@ mod tests {
     async fn so_is_what_of_a_batch_is_held_back() {
         let (link, sent) = link();
         let mut batch = Batch::default();
-        let item = batch.add(Queued { frame: frame(), is_announcement: false });
+        let item = batch.add(Queued { frame: frame(), is_announcement: false, until: Moment::NEVER });
         let run = batch.extend(Run::default(), item);
         assert_eq!(link.deliver(run, &mut batch, &mut Scratch::default()).frames, 1);
         while !link.is_at_rest() {

@@ -55,7 +55,7 @@ mod tests {
     use std::time::{Duration, Instant};
 
     use super::*;
-    use crate::event::{Authority, Connection};
+    use crate::event::{Authority, Connection, Upstream};
     use crate::groups::inner::Retire;
     use crate::groups::messages::Connect;
     use crate::groups::{Fanouts, HeartbeatSettings, Hub, HubRules, Hubs, MembershipLimits, Place, RegistrySettings};
@@ -103,6 +103,7 @@ mod tests {
             user: None,
             address: None,
             subprotocol: None,
+            upstream: Upstream::default(),
         };
         let minute = Duration::from_secs(60);
         let heartbeat = HeartbeatSettings { ping_interval: minute, pong_timeout: minute };

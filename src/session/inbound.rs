@@ -22,6 +22,7 @@ use crate::protocol::frame::Page;
 use crate::protocol::{ClientFrame, Data, json};
 use crate::transport::encoder;
 use crate::user::UserData;
+use crate::webhooks::HubWebhooks;
 
 /// A publish that has no room in the window yet.
 pub(super) struct Draft {
@@ -41,8 +42,10 @@ pub(super) enum Proposal {
 pub(super) enum Decision {
     Publish(Draft, Option<Permit>),
     Settle(Result<(), Refusal>),
-    /// An event that no hook handles.
+    /// An event that no hook or webhook handles.
     Unhandled,
+    /// An event that a webhook should have handled, and has not.
+    Failed,
     /// Done before; the registry says so to the client.
     Duplicate,
 }
@@ -128,6 +131,7 @@ impl<U: UserData> Session<U> {
     pub(super) fn propose(&mut self, proposal: Proposal, ack_id: Option<u64>, ctx: &mut Context<Self>) {
         let hub = self.outbox.hub().clone();
         let hooks = self.settings.hooks.clone().filter(|hooks| !hooks.ignores_messages());
+        let webhooks = self.webhooks_for(&proposal);
         let decision = match (hooks, proposal) {
             (None, Proposal::Publish(draft)) => match hub.window().try_acquire(draft.content.len()) {
                 Some(permit) => return self.publish(draft, permit, ack_id),
@@ -138,16 +142,22 @@ impl<U: UserData> Session<U> {
                     });
                 }
             },
-            (None, Proposal::Event { .. }) => Decision::Unhandled,
-            (Some(hooks), proposal) => {
+            (None, Proposal::Event { .. }) if webhooks.is_none() => Decision::Unhandled,
+            (hooks, proposal) => {
                 // What the hook and the question before it lead to comes behind what the client asked for earlier.
                 self.outbox.flush();
-                let connection = self.connection.clone();
-                let decide = Proposed { connection, hub, hooks, ack_id, proposal };
+                let (connection, max_json_depth) = (self.connection.clone(), self.settings.parse.max_json_depth);
+                let decide = Proposed { connection, hub, hooks, webhooks, max_json_depth, ack_id, proposal };
                 return self.wait_for(ack_id, ctx, decide.decide());
             }
         };
         self.carry_out(decision, ack_id);
+    }
+
+    /// Who handles it if no hook does.
+    fn webhooks_for(&self, proposal: &Proposal) -> Option<Arc<HubWebhooks>> {
+        let Proposal::Event { name, .. } = proposal else { return None };
+        self.settings.webhooks.as_ref()?.of(&self.connection.hub).filter(|webhooks| webhooks.handles(name))
     }
 
     /// Keeps the gate shut until the decision is made and carried out.
@@ -172,6 +182,7 @@ impl<U: UserData> Session<U> {
             }
             Decision::Settle(outcome) => self.settle(ack_id, outcome),
             Decision::Unhandled => self.on_unhandled(ack_id),
+            Decision::Failed => self.on_failed(ack_id),
             Decision::Duplicate => self.settle(ack_id, Ok(())),
         }
     }
@@ -186,51 +197,79 @@ impl<U: UserData> Session<U> {
 struct Proposed<U: UserData> {
     connection: Arc<crate::event::Connection<U>>,
     hub: Hub<U>,
-    hooks: HookCalls<U>,
+    hooks: Option<HookCalls<U>>,
+    webhooks: Option<Arc<HubWebhooks>>,
+    max_json_depth: usize,
     ack_id: Option<u64>,
     proposal: Proposal,
 }
 
 impl<U: UserData> Proposed<U> {
-    async fn decide(self) -> Decision {
-        let Proposed { connection, hub, hooks, ack_id, proposal } = self;
-        let id = connection.id;
-        if let Some(ack_id) = ack_id
-            && hub.registry().send(IsDuplicate { connection: id, ack_id }).await.unwrap_or(false)
+    async fn decide(mut self) -> Decision {
+        let connection = self.connection.id;
+        if let Some(ack_id) = self.ack_id
+            && self.hub.registry().send(IsDuplicate { connection, ack_id }).await.unwrap_or(false)
         {
             return Decision::Duplicate;
         }
-        let (said, data) = match &proposal {
-            Proposal::Publish(draft) => (Said::SendToGroup(draft.target.clone()), draft.content.data.clone()),
-            Proposal::Event { name, content } => (Said::Event(name.clone()), content.data.clone()),
+        if let Some(hooks) = self.hooks.take()
+            && let Some(decision) = self.ask_hooks(&hooks).await
+        {
+            return decision;
+        }
+        match self.proposal {
+            Proposal::Publish(draft) => {
+                let permit = self.hub.window().acquire(draft.content.len()).await;
+                Decision::Publish(draft, permit)
+            }
+            Proposal::Event { .. } => self.ask_webhooks().await,
+        }
+    }
+
+    /// What the caller's hook decides; `None` where all goes on, maybe with other data.
+    async fn ask_hooks(&mut self, hooks: &HookCalls<U>) -> Option<Decision> {
+        let (said, content) = match &mut self.proposal {
+            Proposal::Publish(draft) => (Said::SendToGroup(draft.target.clone()), &mut draft.content),
+            Proposal::Event { name, content } => (Said::Event(name.clone()), content),
         };
-        let verdict = match hooks.message(hub.clone(), Incoming { connection, said, data }).await {
+        let incoming = Incoming { connection: self.connection.clone(), said, data: content.data.clone() };
+        let verdict = match hooks.message(self.hub.clone(), incoming).await {
             Ok(verdict) => verdict,
             Err(no_answer) => {
                 let refusal = Refusal::new(ErrorCode::InternalServerError, format!("Not done: {no_answer}."));
-                return Decision::Settle(Err(refusal));
+                return Some(Decision::Settle(Err(refusal)));
             }
         };
-        let replacement = match verdict {
+        match verdict {
             Verdict::Allow | Verdict::NotImplemented => None,
-            Verdict::Replace(data) => Some(data),
-            Verdict::Handled => return Decision::Settle(Ok(())),
-            Verdict::Deny(reason) => return Decision::Settle(Err(Refusal::new(ErrorCode::Forbidden, reason))),
-            Verdict::Reply(data) => {
-                let sent = hub.send(Receiver::Connection(id), data).await;
-                return Decision::Settle(sent.map(|_| ()));
+            Verdict::Replace(data) => {
+                content.data = data;
+                None
             }
-        };
-        match proposal {
-            Proposal::Publish(mut draft) => {
-                if let Some(data) = replacement {
-                    draft.content.data = data;
-                }
-                let permit = hub.window().acquire(draft.content.len()).await;
-                Decision::Publish(draft, permit)
-            }
-            Proposal::Event { .. } => Decision::Unhandled,
+            Verdict::Handled => Some(Decision::Settle(Ok(()))),
+            Verdict::Deny(reason) => Some(Decision::Settle(Err(Refusal::new(ErrorCode::Forbidden, reason)))),
+            Verdict::Reply(data) => Some(self.reply(data).await),
         }
+    }
+
+    /// What the application behind the server makes of an event.
+    async fn ask_webhooks(&self) -> Decision {
+        let (Some(webhooks), Proposal::Event { name, content }) = (&self.webhooks, &self.proposal) else {
+            return Decision::Unhandled;
+        };
+        match webhooks.event(name, &self.connection, content, self.max_json_depth).await {
+            // A reload has taken the webhook away meanwhile.
+            None => Decision::Unhandled,
+            Some(Ok(None)) => Decision::Settle(Ok(())),
+            Some(Ok(Some(data))) => self.reply(data).await,
+            Some(Err(_)) => Decision::Failed,
+        }
+    }
+
+    /// Sends a message to the client, which is to have it before its ack.
+    async fn reply(&self, data: Data) -> Decision {
+        let sent = self.hub.send(Receiver::Connection(self.connection.id), data).await;
+        Decision::Settle(sent.map(|_| ()))
     }
 }
 

@@ -36,6 +36,7 @@ use crate::protocol::json::{self, ParseOptions};
 use crate::transport::decoder::{Decoder, DecoderLimits, Inbound};
 use crate::transport::encoder;
 use crate::user::UserData;
+use crate::webhooks::Webhooks;
 
 /// What the sessions of one hub have in common.
 pub struct SessionSettings<U: UserData> {
@@ -49,6 +50,8 @@ pub struct SessionSettings<U: UserData> {
     pub hooks: Option<HookCalls<U>>,
     /// How long the peer of a reliable connection may take to come back; nobody waits where it is zero.
     pub recovery_window: Duration,
+    /// The application's webhooks.
+    pub webhooks: Option<Webhooks>,
     /// Where what happens is counted.
     pub metrics: Metrics,
 }

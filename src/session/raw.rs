@@ -5,7 +5,7 @@ use bytes::Bytes;
 
 use super::Session;
 use super::inbound::{Draft, Proposal};
-use crate::error::{DisconnectKind, ErrorCode};
+use crate::error::{Disconnect, DisconnectKind, ErrorCode};
 use crate::groups::messages::Refusal;
 use crate::ids::Target;
 use crate::protocol::{Data, DataType, Subprotocol};
@@ -55,6 +55,21 @@ impl<U: UserData> Session<U> {
                 self.settle(ack_id, Err(Refusal::new(ErrorCode::NotFound, "Nobody handles this event.")));
             }
             Subprotocol::Raw => self.link.end(DisconnectKind::Unhandled.into()),
+        }
+    }
+
+    /// An event that a webhook should have handled: as one that nobody handles, but trying again may help.
+    pub(super) fn on_failed(&self, ack_id: Option<u64>) {
+        match self.subprotocol {
+            Subprotocol::Json | Subprotocol::ReliableJson => {
+                let refusal =
+                    Refusal::new(ErrorCode::InternalServerError, "The application could not handle this event.");
+                self.settle(ack_id, Err(refusal));
+            }
+            Subprotocol::Raw => {
+                let sentence = "the application could not handle this message";
+                self.link.end(Disconnect::with_message(DisconnectKind::Unhandled, sentence));
+            }
         }
     }
 }

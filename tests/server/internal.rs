@@ -36,15 +36,19 @@ async fn statuses(server: &TestServer, address: SocketAddr, paths: &[&str]) -> V
     statuses
 }
 
-const FOR_OPERATORS: [&str; 6] = ["/metrics", "/admin", "/admin/", "/api", "/api/hubs", "/%61pi/hubs"];
+const FOR_OPERATORS: [&str; 8] =
+    ["/metrics", "/admin", "/admin/", "/api", "/api/hubs", "/%61pi/hubs", "/docs", "/openapi.json"];
 
 #[tokio::test]
 async fn what_operators_ask_is_there_alone() {
     let server = Setup::new().config(alone).start().await;
     let inside = address(&server).await;
-    assert_eq!(statuses(&server, server.address, &FOR_OPERATORS).await, [404; 6]);
+    assert_eq!(statuses(&server, server.address, &FOR_OPERATORS).await, [404; 8]);
     assert_eq!(statuses(&server, server.address, &["/health", "/ready"]).await, [200; 2]);
-    assert_eq!(statuses(&server, inside, &["/health", "/ready", "/metrics", "/admin"]).await, [200; 4]);
+    assert_eq!(
+        statuses(&server, inside, &["/health", "/ready", "/metrics", "/admin", "/docs", "/openapi.json"]).await,
+        [200; 6]
+    );
     let login = server.http_at(inside, "POST", "/auth/token", &[], "").await;
     assert_eq!(login.status, 401);
 }

@@ -38,6 +38,8 @@ async fn pages_and_assets_may_load_and_reach_nothing_but_their_own_server() {
     for (path, content_type) in [
         ("/", "text/html; charset=utf-8"),
         ("/admin", "text/html; charset=utf-8"),
+        ("/docs", "text/html; charset=utf-8"),
+        ("/assets/docs/main.js", "text/javascript; charset=utf-8"),
         ("/assets/admin/main.js", "text/javascript; charset=utf-8"),
         ("/assets/admin/style.css", "text/css; charset=utf-8"),
     ] {
@@ -59,7 +61,7 @@ async fn a_slash_too_many_leads_to_the_dashboard() {
 #[tokio::test]
 async fn a_page_has_no_inline_script_or_style() {
     let server = Setup::new().start().await;
-    for path in ["/", "/admin"] {
+    for path in ["/", "/admin", "/docs"] {
         let page = server.http("GET", path, &[], "").await.body;
         assert!(!page.contains("<style") && !page.contains("style="), "{path}");
         let handlers = page.split_whitespace().filter(|word| word.starts_with("on") && word.contains('='));
@@ -145,13 +147,21 @@ async fn a_page_that_is_off_says_so_and_has_no_assets() {
     assert!(answer.json()["detail"].as_str().unwrap().contains("pages.admin"), "{}", answer.body);
     assert_eq!(server.http("GET", "/assets/admin/main.js", &[], "").await.status, 404);
     assert_eq!(server.http("GET", "/", &[], "").await.status, 200);
+
+    let server = Setup::new().config(|config| config.pages.docs = ServePage::Never).start().await;
+    let answer = server.http("GET", "/docs", &[], "").await;
+    assert_eq!(answer.status, 404);
+    assert!(answer.json()["detail"].as_str().unwrap().contains("pages.docs"), "{}", answer.body);
+    assert_eq!(server.http("GET", "/assets/docs/main.js", &[], "").await.status, 404);
+    // What it tells is no secret.
+    assert_eq!(server.http("GET", "/openapi.json", &[], "").await.status, 200);
 }
 
 #[tokio::test]
 async fn others_see_pages_only_where_the_operator_wants_it() {
     let open = || Setup::new().config(|config| config.server.bind = IpAddr::V4(Ipv4Addr::UNSPECIFIED));
     let server = open().start().await;
-    for path in ["/", "/admin", "/assets/admin/main.js"] {
+    for path in ["/", "/admin", "/docs", "/assets/admin/main.js", "/assets/docs/main.js"] {
         assert_eq!(server.http("GET", path, &[], "").await.status, 404, "{path}");
     }
     let server = open().config(|config| config.pages.admin = ServePage::Always).start().await;

@@ -7,6 +7,8 @@ mod api;
 mod client;
 mod http;
 pub mod issuer;
+pub mod reliable;
+mod receiver;
 mod started;
 mod stream;
 mod token;
@@ -24,7 +26,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use argon2::{Algorithm, Argon2, Params, PasswordHasher, Version};
-use folkmoot::config::{Config, HubConfig};
+use folkmoot::config::{Config, HubConfig, WebhookConfig};
 use folkmoot::users::{self, DEMO_USERS, HubAccess, PasswordHash, UserRecord, UserStore};
 use folkmoot::{GroupName, HubName, Server, User, UserData, UserId};
 use tempfile::TempDir;
@@ -34,6 +36,7 @@ pub use self::api::{JSON, TEXT};
 pub use self::authority::Authority;
 pub use self::client::{Client, Handshake, SUBPROTOCOL, basic, text_to};
 pub use self::http::{Answer, http, http_over};
+pub use self::receiver::{Receiver, Reply, Seen, welcome};
 pub use self::started::Started;
 pub use self::stream::Stream;
 use self::token::{ACCESS_KEY, Token};
@@ -120,6 +123,11 @@ impl Setup {
         Setup { authority: Some(authority), ..self }
     }
 
+    /// The configuration so far.
+    pub fn configuration(&self) -> &Config {
+        &self.config
+    }
+
     /// Changes the configuration.
     pub fn config(mut self, change: impl FnOnce(&mut Config)) -> Self {
         change(&mut self.config);
@@ -136,6 +144,14 @@ impl Setup {
     /// Has the hub `chat` announce who joins and leaves.
     pub fn announcing(self) -> Self {
         self.hub("chat", |hub| hub.announcements.enabled = true)
+    }
+
+    /// Has a webhook told and asked of what happens in the hub `chat`: of these system events, and of these of clients.
+    pub fn webhook(self, url: &str, system_events: &[&str], user_events: &[&str]) -> Self {
+        let mut webhook = WebhookConfig::new(url.parse().unwrap());
+        webhook.system_events = system_events.iter().map(|event| event.parse().unwrap()).collect();
+        webhook.user_events = user_events.iter().map(|event| event.parse().unwrap()).collect();
+        self.hub("chat", |hub| hub.webhooks.push(webhook))
     }
 
     /// Has the hub `chat` give its users no roles, so that only a user's own count.

@@ -264,7 +264,7 @@ mod tests {
 
     use super::*;
     use crate::auth::permissions::Permissions;
-    use crate::event::{Authority, Connection};
+    use crate::event::{Authority, Connection, Upstream};
     use crate::groups::membership::{MembershipLimits, Place};
     use crate::ids::HubName;
 
@@ -291,6 +291,7 @@ mod tests {
                 user: None,
                 address: None,
                 subprotocol: None,
+                upstream: Upstream::default(),
             };
             let (id, place) = (connection.id, Place { worker: 0, slot: 0 });
             membership.connect(Entry::new(Arc::new(connection), Arc::new(Permissions::default()), place));

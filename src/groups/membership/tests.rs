@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::auth::permissions::{Action, Role};
-use crate::event::Authority;
+use crate::event::{Authority, Upstream};
 use crate::ids::{HubName, Target};
 
 const LIMITS: MembershipLimits =
@@ -29,6 +29,7 @@ fn entry(user: Option<&str>, worker: u32) -> Entry<()> {
         user: None,
         address: None,
         subprotocol: None,
+        upstream: Upstream::default(),
     };
     let permissions = Permissions::of([Role::JoinLeaveGroup(None)]).expect("one role is not too many");
     Entry::new(Arc::new(connection), Arc::new(permissions), Place { worker, slot: 0 })

@@ -17,7 +17,6 @@ use crate::groups::messages::{
     Broadcast, BroadcastTo, Close, Connect, Count, Counted, Disconnect, Groups, GroupsPage, Join, Leave, Listen,
     Members, MembersPage, Reached, Refusal, Send,
 };
-use crate::groups::watch::Happening;
 use crate::ids::{GroupName, Target, UserId};
 use crate::protocol::Data;
 use crate::user::UserData;
@@ -36,9 +35,7 @@ impl<U: UserData> Handler<Connect<U>> for GroupRegistry<U> {
         entry.connected_at = clock::now();
         (entry.recoverable, entry.expires_at) = (recoverable, expires_at);
         self.membership.connect(entry);
-        if let Some(watcher) = &self.watcher {
-            watcher.see(|| Happening::connected(&connection));
-        }
+        self.emit(Event::Connected(connection.clone()));
 
         // First all memberships, then the greeting that names them, then what they cause.
         let mut changes = Vec::new();

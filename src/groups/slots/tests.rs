@@ -155,7 +155,7 @@ impl Worker {
             let socket = Socket::default();
             let link: Rc<Link> = Rc::new(Link::new(socket.clone(), settings.clone(), policy));
             let subprotocol = if number % 3 == 2 { Subprotocol::Raw } else { Subprotocol::Json };
-            let greeting = Greeting { user_id: None, user: None };
+            let greeting = Greeting { user_id: None, user: None, reconnection_token: None };
             let place = slots.attach(ConnectionId::random(), link.clone(), subprotocol, greeting);
             Member { slot: place.slot, socket, link, subprotocol, due: Vec::new(), ended: false }
         });

@@ -143,6 +143,20 @@ pub(super) struct ConnectionDetails {
     pub group_names: Vec<GroupName>,
 }
 
+/// One page of the connections of a hub.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct ConnectionPage {
+    #[serde(flatten)]
+    pub page: Page<Connection>,
+}
+
+/// One page of the groups of a connection.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct NamePage {
+    #[serde(flatten)]
+    pub page: Page<String>,
+}
+
 /// The hubs.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct HubList {

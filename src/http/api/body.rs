@@ -23,7 +23,7 @@ use crate::protocol::{Data, DataType};
 use crate::user::UserData;
 
 /// The headers with what travels beside a message.
-const METADATA_PREFIX: &str = "x-webpubsub-metadata-";
+pub(super) const METADATA_PREFIX: &str = "x-webpubsub-metadata-";
 
 /// The body of a request.
 pub(super) enum Body {

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use actix_web::HttpResponse;
 use serde_json::Value;
 
-use super::answers::{self, ConnectionDetails, Queue};
+use super::answers::{self, ConnectionDetails, ConnectionPage, NamePage, Queue};
 use super::hubs::HubAsked;
 use super::{ApiError, Call, exists_if};
 use crate::clock::{self, rfc3339};
@@ -44,7 +44,8 @@ pub(super) async fn list<U: UserData>(call: &Call<U>, hub: HubAsked<U>) -> Resul
     let token = found.items.last().filter(|_| found.more).map(|last| last.connection.id.to_string());
     let now = clock::now();
     let value: Vec<_> = found.items.iter().map(|seen| entry(seen, now)).collect();
-    Ok(HttpResponse::Ok().json(call.links(&asked, value.len(), token)?.page(value)))
+    let page = call.links(&asked, value.len(), token)?.page(value);
+    Ok(HttpResponse::Ok().json(ConnectionPage { page }))
 }
 
 /// `GET …/connections/{id}`: one of them, with the first of its groups.
@@ -82,7 +83,9 @@ pub(super) async fn groups<U: UserData>(call: &Call<U>, hub: HubAsked<U>, id: &s
     let (Some(hub), Ok(id)) = (hub.open(), id.parse()) else { return Err(ApiError::no_connection()) };
     let found = hub.groups_of(id, asked.after.clone(), asked.limit).await.ok_or_else(ApiError::no_connection)?;
     let token = found.items.last().filter(|_| found.more).map(ToString::to_string);
-    Ok(HttpResponse::Ok().json(call.links(&asked, found.items.len(), token)?.page(found.items)))
+    let names: Vec<_> = found.items.iter().map(ToString::to_string).collect();
+    let page = call.links(&asked, names.len(), token)?.page(names);
+    Ok(HttpResponse::Ok().json(NamePage { page }))
 }
 
 /// The connections that a user has now.

@@ -11,8 +11,10 @@ mod enrol;
 mod error;
 mod groups;
 mod hubs;
+mod idempotency;
 mod me;
 mod members;
+pub(super) mod openapi;
 mod operations;
 mod parameters;
 mod path;
@@ -23,16 +25,19 @@ mod server;
 mod tokens;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use actix_web::http::header::{ALLOW, CACHE_CONTROL, HeaderValue};
 use actix_web::http::{Method, StatusCode};
-use actix_web::web::Payload;
+use actix_web::web::{Bytes, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 
 use self::answers::Page;
 use self::body::Body;
 pub(crate) use self::error::ApiError;
 use self::hubs::HubAsked;
+pub(crate) use self::idempotency::DoneOnce;
+use self::idempotency::{Begun, Done, Fingerprint};
 use self::operations::NoOperation;
 pub(super) use self::path::PATTERN;
 #[cfg(any(test, fuzzing))]
@@ -69,8 +74,9 @@ pub(super) async fn answer<U: UserData>(
     };
     let headers = response.headers_mut();
     if cors::allow_origin(&services, &request, headers) {
-        let lines =
-            HeaderValue::from_static("x-ms-error-code, folkmoot-delivered-groups, folkmoot-delivered-connections");
+        let lines = HeaderValue::from_static(
+            "x-ms-error-code, folkmoot-delivered-groups, folkmoot-delivered-connections, idempotent-replayed",
+        );
         headers.insert(actix_web::http::header::ACCESS_CONTROL_EXPOSE_HEADERS, lines);
     }
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -98,7 +104,49 @@ async fn dispatch<U: UserData>(
     let query = Query::read(request.query_string())?;
     query.check_for(operation)?;
     let call = Call { services, request, query };
-    carry_out(&call, access, &segments, Body::Coming(body)).await
+    let key = if operation.changes_something() { idempotency::key_of(&call.request)? } else { None };
+    match key {
+        None => carry_out(&call, access, &segments, Body::Coming(body)).await,
+        Some(key) => {
+            let bytes = match operation.body {
+                operations::Body::None => idempotency::NO_BODY,
+                _ => Body::Coming(body).read(&call).await?,
+            };
+            let segments = segments.into_iter().map(str::to_owned).collect();
+            once(call, access, segments, key, bytes).await
+        }
+    }
+}
+
+/// Does what is asked, unless a request with this key has asked for the same before: then the answer is that one's.
+async fn once<U: UserData>(
+    call: Call<U>,
+    access: Access,
+    segments: Vec<String>,
+    key: String,
+    bytes: Bytes,
+) -> Result<HttpResponse, ApiError> {
+    let fingerprint = Fingerprint::of(&call.request, &bytes);
+    let bounds = {
+        let config = call.services.config();
+        (config.limits.idempotency_keys, config.limits.idempotency_ttl)
+    };
+    let ticket = match call.services.done_once.begin(&key, fingerprint, Instant::now(), bounds) {
+        Begun::Now(ticket) => ticket,
+        Begun::Before(done) => return Ok(done.again()),
+        Begun::Running => return Err(idempotency::refusal(false)),
+        Begun::Other => return Err(idempotency::refusal(true)),
+    };
+    // To its end, also when whoever asked does not wait for it: they will ask again, and must hear what came of it.
+    let doing = actix_web::rt::spawn(async move {
+        let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
+        let answer = carry_out(&call, access, &segments, Body::Here(bytes)).await?;
+        if let Some(done) = Done::of(&answer) {
+            ticket.done(done);
+        }
+        Ok(answer)
+    });
+    doing.await.unwrap_or_else(|_| Err(Problem::unavailable("The request was given up; try again.").into()))
 }
 
 /// Does what is asked. Which paths there are with which methods, the table of operations tells.

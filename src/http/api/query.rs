@@ -15,7 +15,7 @@ use crate::ids::ConnectionId;
 use crate::protocol::MAX_TTL_SECONDS;
 
 /// The versions of the Web PubSub REST API whose routes these are. Without one, the latest is meant.
-const API_VERSIONS: [&str; 5] = ["2021-10-01", "2022-11-01", "2023-07-01", "2024-01-01", "2024-12-01"];
+pub(super) const API_VERSIONS: [&str; 5] = ["2021-10-01", "2022-11-01", "2023-07-01", "2024-01-01", "2024-12-01"];
 /// What narrows an operation down, so that it must not be ignored where it has no meaning.
 const NEVER_IGNORED: [&str; 3] = ["excluded", "filter", "messageTtlSeconds"];
 

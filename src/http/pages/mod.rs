@@ -1,4 +1,5 @@
-//! The pages in the binary: the chat at `/`, the dashboard at `/admin`, and what they load from `/assets`.
+//! The pages in the binary: the chat at `/`, the dashboard at `/admin`, the HTTP API at `/docs`, and what they load from
+//! `/assets`.
 //!
 //! Files as they were when the program was built, served with headers that leave a page nothing but its own files and
 //! its own server. What the pages show they ask for as any client does; nothing here knows of users or groups.
@@ -30,7 +31,12 @@ struct Chat;
 #[folder = "src/http/pages/admin/"]
 struct Admin;
 
-/// What both use, `src/http/pages/shared/`.
+/// The page of the HTTP API, `src/http/pages/docs/`.
+#[derive(RustEmbed)]
+#[folder = "src/http/pages/docs/"]
+struct Docs;
+
+/// What they have in common, `src/http/pages/shared/`.
 #[derive(RustEmbed)]
 #[folder = "src/http/pages/shared/"]
 struct Shared;
@@ -40,6 +46,7 @@ struct Shared;
 enum Part {
     Chat,
     Admin,
+    Docs,
     Shared,
 }
 
@@ -48,6 +55,7 @@ impl Part {
         match folder {
             "chat" => Some(Part::Chat),
             "admin" => Some(Part::Admin),
+            "docs" => Some(Part::Docs),
             "shared" => Some(Part::Shared),
             _ => None,
         }
@@ -58,6 +66,7 @@ impl Part {
         match self {
             Part::Chat => Chat::get(name),
             Part::Admin => Admin::get(name),
+            Part::Docs => Docs::get(name),
             Part::Shared => Shared::get(name),
         }
     }
@@ -79,6 +88,15 @@ pub(super) async fn admin<U: UserData>(
     entrance: Entrance,
 ) -> Result<HttpResponse, Problem> {
     Ok(page(&services, &request, entrance, Part::Admin))
+}
+
+/// `GET /docs`
+pub(super) async fn docs<U: UserData>(
+    services: Arc<Services<U>>,
+    request: HttpRequest,
+    entrance: Entrance,
+) -> Result<HttpResponse, Problem> {
+    Ok(page(&services, &request, entrance, Part::Docs))
 }
 
 /// `GET /assets/{folder}/{name}`
@@ -135,6 +153,9 @@ fn page<U: UserData>(services: &Services<U>, request: &HttpRequest, entrance: En
         (None, Part::Admin) => {
             off("The dashboard is not served here. Set pages.admin to true, or see server.internal.")
         }
+        (None, Part::Docs) => {
+            off("The page of the HTTP API is not served here. Set pages.docs to true; /openapi.json tells the same.")
+        }
         (None, _) => off("This is a Folkmoot server. Its chat page is not served here; pages.chat: true serves it."),
     })
 }
@@ -147,14 +168,16 @@ fn is_on<U: UserData>(services: &Services<U>, entrance: Entrance, part: Part) ->
     let config = services.config();
     let (bind, pages) = (config.server.bind, &config.pages);
     let chat = entrance == Entrance::Main && pages.chat.is_on(bind);
-    let admin = match entrance {
-        Entrance::Main => pages.admin.is_on(bind) && !services.keeps_inside(),
-        Entrance::Internal => pages.admin != ServePage::Never,
+    let for_operators = |page: ServePage| match entrance {
+        Entrance::Main => page.is_on(bind) && !services.keeps_inside(),
+        Entrance::Internal => page != ServePage::Never,
     };
+    let (admin, docs) = (for_operators(pages.admin), for_operators(pages.docs));
     match part {
         Part::Chat => chat,
         Part::Admin => admin,
-        Part::Shared => chat || admin,
+        Part::Docs => docs,
+        Part::Shared => chat || admin || docs,
     }
 }
 
@@ -256,10 +279,10 @@ mod tests {
 
     #[test]
     fn every_page_has_an_index_and_no_file_of_an_unknown_type() {
-        for part in [Part::Chat, Part::Admin] {
+        for part in [Part::Chat, Part::Admin, Part::Docs] {
             assert!(part.file(INDEX).is_some(), "{part:?} has no {INDEX}");
         }
-        for name in Chat::iter().chain(Admin::iter()).chain(Shared::iter()) {
+        for name in Chat::iter().chain(Admin::iter()).chain(Docs::iter()).chain(Shared::iter()) {
             assert_ne!(content_type(&name), "application/octet-stream", "{name}");
         }
     }

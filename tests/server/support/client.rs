@@ -1,13 +1,15 @@
 //! A WebSocket client, with words for what tests do.
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
+use std::net::{Shutdown, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use base64::prelude::{BASE64_STANDARD, Engine};
 use futures_util::{SinkExt, StreamExt};
 use rustls::ClientConfig;
 use serde_json::{Value, json};
+use socket2::SockRef;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
@@ -16,6 +18,9 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{WebSocketStream, client_async};
 
 use super::{DEADLINE, Stream};
+
+/// Each socket has ack ids of its own, also where it goes on with a connection.
+static NEXT_ACK_ID: AtomicU64 = AtomicU64::new(1 << 32);
 
 /// The subprotocol of JSON clients.
 pub const SUBPROTOCOL: &str = "json.webpubsub.azure.v1";
@@ -94,6 +99,18 @@ impl Handshake {
 
     /// The same over a stream that is open.
     pub async fn connect_over(self, stream: Stream) -> Result<Client, Refused> {
+        let mut client = self.shake_hands(stream).await?;
+        client.take_greeting().await;
+        Ok(client)
+    }
+
+    /// Connects where no greeting comes.
+    pub async fn connect_ungreeted(self) -> Client {
+        let stream = Stream::connect(self.address, self.tls.clone()).await;
+        self.shake_hands(stream).await.unwrap()
+    }
+
+    async fn shake_hands(self, stream: Stream) -> Result<Client, Refused> {
         let mut request = format!("ws://{}{}", self.address, self.path).into_client_request().unwrap();
         let headers = request.headers_mut();
         if !self.subprotocols.is_empty() {
@@ -106,7 +123,9 @@ impl Handshake {
             Ok((socket, response)) => {
                 let subprotocol = response.headers().get("sec-websocket-protocol");
                 let subprotocol = subprotocol.map(|name| name.to_str().unwrap().to_owned());
-                Ok(Client::greeted(socket, subprotocol).await)
+                // Ack ids far from those that tests choose themselves.
+                let (stash, early, next_ack_id) = (VecDeque::new(), VecDeque::new(), NEXT_ACK_ID.fetch_add(1 << 20, Relaxed));
+                Ok(Client { socket, stash, early, next_ack_id, subprotocol, greeting: Value::Null })
             }
             Err(Error::Http(response)) => {
                 let (head, body) = response.into_parts();
@@ -144,17 +163,14 @@ pub struct Client {
 }
 
 impl Client {
-    async fn greeted(socket: WebSocketStream<Stream>, subprotocol: Option<String>) -> Self {
-        // Far from the ids that tests choose themselves.
-        let (stash, early, next_ack_id) = (VecDeque::new(), VecDeque::new(), 1 << 32);
-        let mut client = Client { socket, stash, early, next_ack_id, subprotocol, greeting: Value::Null };
-        if client.subprotocol.is_some() {
-            client.greeting = client.next_json().await;
-            assert_eq!(client.greeting["event"], "connected", "{}", client.greeting);
+    async fn take_greeting(&mut self) {
+        // Of another one, that an application speaks, the server knows nothing.
+        if self.subprotocol.as_ref().is_some_and(|name| name.to_ascii_lowercase().starts_with("json.")) {
+            self.greeting = self.next_json().await;
+            assert_eq!(self.greeting["event"], "connected", "{}", self.greeting);
         } else {
-            client.wait_until_known().await;
+            self.wait_until_known().await;
         }
-        client
     }
 
     /// A raw client gets no greeting, and the registry may learn of it after others' messages. Its session, which
@@ -356,6 +372,18 @@ impl Client {
     /// Cuts the connection without a close frame.
     pub fn abort(self) {
         self.socket.get_ref().tcp().set_zero_linger().unwrap();
+    }
+
+    /// Cuts it in both directions, and stays.
+    pub fn reset(&mut self) {
+        SockRef::from(self.socket.get_ref().tcp()).shutdown(Shutdown::Both).unwrap();
+    }
+
+    /// Expects a close frame with this code and nothing before it, and gives its reason.
+    pub async fn expect_bare_close(&mut self, code: u16) -> String {
+        let Message::Close(Some(close)) = self.next().await else { panic!("no close frame with a code") };
+        assert_eq!(u16::from(close.code), code, "{}", close.reason);
+        close.reason.to_string()
     }
 }
 
