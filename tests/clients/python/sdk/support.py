@@ -245,6 +245,14 @@ class Suite(unittest.IsolatedAsyncioTestCase):
 
     async def asyncSetUp(self):
         self.hub = new_hub()
+        self.clients = []
+
+    async def asyncTearDown(self):
+        for client in self.clients:
+            # The asynchronous form would wait out the second that is between two of its acknowledgements.
+            if self.asynchronous and client.sdk._task_seq_ack:
+                client.sdk._task_seq_ack.cancel()
+        await asyncio.wait_for(asyncio.gather(*(client.call("close") for client in self.clients)), DEADLINE)
 
     def service(self, hub=None, connection_string=CONNECTION_STRING):
         service = Service(hub or self.hub, self.asynchronous, connection_string)
@@ -259,12 +267,8 @@ class Suite(unittest.IsolatedAsyncioTestCase):
     def client(self, credential, **options):
         options.setdefault("protocol", self.protocol)
         client = Client(credential, self.asynchronous, **options)
-        self.addAsyncCleanup(self.stop, client)
+        self.clients.append(client)
         return client
-
-    @staticmethod
-    async def stop(client):
-        await asyncio.wait_for(client.call("close"), DEADLINE)
 
     async def connect(self, hub=None, *, user_id=None, roles=ANY, groups=None, through=None, **options):
         """A client that is connected. `through` is the proxy that it connects by."""
