@@ -2,7 +2,9 @@
 
 import assert from "node:assert/strict";
 import { afterEach, test } from "node:test";
-import { cleanUp, Client, CLIENT_SDKS, clientUrl, CONNECTION_STRING, ENDPOINT, eventually, handshake, inSeconds, KEY, newHub, service, Socket, token } from "./support.js";
+import {
+  cleanUp, Client, CLIENT_SDKS, clientUrl, CONNECTION_STRING, ENDPOINT, eventually, handshake, inSeconds, KEY, newHub, service, Socket, token,
+} from "./support.js";
 
 const SECOND_KEY = "the-second-key-of-these-tests-0123456789";
 const sdk = CLIENT_SDKS["client 1.0.4"];
@@ -52,6 +54,24 @@ test("a token is for its hub and its server", async () => {
   // Hubs have no case, and the scheme says nothing about who is meant.
   assert.ok(await starts(clientUrl(hub, { aud: `${ENDPOINT}/client/hubs/${hub.toUpperCase()}` })));
   assert.ok(await starts(clientUrl(hub, { aud: `${ENDPOINT.replace("http", "wss")}/client/hubs/${hub}` })));
+});
+
+test("a server behind a proxy takes tokens for its public name", async () => {
+  // The SDK speaks to one address, and signs for the other.
+  const [, reverseProxyEndpoint] = /^Endpoint=(.*?);/.exec(process.env.ShortWindowConnectionString);
+  const hub = newHub();
+  const connectionString = `Endpoint=http://chat.example.com;AccessKey=${KEY};Version=1.0;`;
+  const back = service(hub, { connectionString, reverseProxyEndpoint });
+  const { url } = await back.getClientAccessToken({ userId: "mark", groups: ["a/ü"] });
+  const mark = new Client(sdk, url.replace("ws://chat.example.com", reverseProxyEndpoint.replace("http", "ws")));
+  await mark.sdk.start();
+  await eventually(() => mark.connections.length === 1, "connected");
+  await back.group("a/ü").sendToAll("x", { contentType: "text/plain" });
+  assert.deepEqual(await mark.data(1), ["x"]);
+  assert.equal(await back.userExists("mark"), true);
+
+  const elsewhere = connectionString.replace("chat.example.com", "other.example.com");
+  await assert.rejects(service(hub, { connectionString: elsewhere, reverseProxyEndpoint }).sendToAll("x"), { statusCode: 401 });
 });
 
 test("whoever has no token is let in only where a hub is open to anybody", async () => {

@@ -1,7 +1,9 @@
 """Every method of the SDK for back ends, in both of its forms."""
 
+import asyncio
 import io
 
+import aiohttp
 from azure.core.exceptions import ClientAuthenticationError, HttpResponseError, ResourceNotFoundError
 
 from support import CONNECTION_STRING, KEY, both_forms, eventually
@@ -161,15 +163,25 @@ class Services:
         self.assertEqual(await nobody.data(2), ["2", "end"])
 
     async def test_more_than_one_page_of_members_is_listed(self):
-        clients = [await self.connect(user_id=f"user-{n}", groups=["all"], protocol="plain") for n in range(5)]
         service = self.service()
-        pages = await service.members("all")
-        self.assertEqual([len(page) for page in pages], [5])
-        self.assertEqual({(member.connection_id, member.user_id) for member in pages[0]},
-                         {(client.id, client.connections[0].user_id) for client in clients})
-        first = [member for page in await service.members("all", top=3) for member in page]
-        self.assertEqual([member.connection_id for member in first], [member.connection_id for member in pages[0][:3]])
-        self.assertEqual(await service.members("nobody"), [[]])
+        self.assertEqual(await service.members("all of them"), [[]])
+        users = {f"user-{n}" for n in range(410)}
+        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
+
+            async def enter(user):
+                token = await service.get_client_access_token(user_id=user, groups=["all of them"])
+                return await session.ws_connect(token["url"])
+
+            # They are connected for as long as somebody has them.
+            sockets = await asyncio.gather(*map(enter, users))
+            pages = await service.members("all of them")
+            self.assertEqual([len(page) for page in pages], [200, 200, 10])
+            members = [member for page in pages for member in page]
+            self.assertEqual({member.user_id for member in members}, users)
+            self.assertEqual(len({member.connection_id for member in members}), len(users))
+            first = [member for page in await service.members("all of them", top=250) for member in page]
+            self.assertEqual([member.connection_id for member in first], [member.connection_id for member in members[:250]])
+            del sockets
 
     async def test_every_route_takes_every_name(self):
         mark, anna = await self.connect(user_id="mark"), await self.connect(user_id="anna")
