@@ -1,23 +1,18 @@
 // Clients of the SDK with an application behind the server, which is told and asked as a webhook.
 //
-// The server is one of this file's own, because its configuration names the application's port: PROGRAM is the folkmoot
-// that is started.
+// The server is one of this file's own, because its configuration names the application's port.
 
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, rm } from "node:fs/promises";
 import http from "node:http";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { after, afterEach, before, describe, test } from "node:test";
-import { cleanUp, Client, CLIENT_SDKS, eventually, KEY, Proxy } from "./support.js";
+import { cleanUp, Client, CLIENT_SDKS, eventually, Proxy, Server } from "./support.js";
 
 const ANY = ["webpubsub.joinLeaveGroup", "webpubsub.sendToGroup"];
 
 /** What the application was told: the headers and the body of each request, in their order. */
 const told = [];
-let application, server, folder, connectionString;
+let application, server;
 
 /** What the application says to each event of a user: a status, a type and a body. */
 function answer(event, contentType, body) {
@@ -46,37 +41,20 @@ before(async () => {
   application.listen(0, "127.0.0.1");
   await once(application, "listening");
 
-  folder = await mkdtemp(join(tmpdir(), "folkmoot-"));
   const webhook = {
     url: `http://127.0.0.1:${application.address().port}/{hub}/{event}`,
     system_events: ["connect", "connected", "disconnected"],
     user_events: "*",
   };
-  const settings = {
-    "server.port": 0,
-    "server.workers": 2,
-    data_dir: join(folder, "data"),
-    "auth.access_keys": KEY,
-    "log.level": "error",
-    "hubs.declared.upstream.webhooks": JSON.stringify([webhook]),
-  };
-  const flags = Object.entries(settings).flatMap(([key, value]) => ["--set", `${key}=${value}`]);
-  server = spawn(process.env.PROGRAM, flags, { cwd: folder, stdio: ["ignore", "pipe", "inherit"] });
-  let printed = "";
-  server.stdout.on("data", (text) => (printed += text));
-  const [, address] = await eventually(() => /ws:\/\/([^/]*)\/ws/.exec(printed), "the server has started");
-  connectionString = `Endpoint=http://${address};AccessKey=${KEY};Version=1.0;`;
+  server = await Server.start({ "hubs.declared.upstream.webhooks": JSON.stringify([webhook]) });
 });
 
 afterEach(cleanUp);
 
 after(async () => {
-  server.kill("SIGTERM");
-  const [status] = await once(server, "exit");
-  assert.equal(status, 0);
+  await server.remove();
   application.closeAllConnections();
   application.close();
-  await rm(folder, { recursive: true });
 });
 
 /** What the application was told of one connection. */
@@ -87,7 +65,7 @@ function eventsOf(id) {
 for (const [version, sdk] of Object.entries(CLIENT_SDKS)) describe(version, () => suite(sdk));
 
 function suite(sdk) {
-  const connect = (options) => Client.connect(sdk, "upstream", { through: { connectionString }, userId: "mark", roles: ANY, ...options });
+  const connect = (options) => Client.connect(sdk, "upstream", { through: server, userId: "mark", roles: ANY, ...options });
 
   test("an event is answered by the application before it is acked", async () => {
     const mark = await connect();
@@ -116,15 +94,14 @@ function suite(sdk) {
   });
 
   test("the application is told of one connection, however often it is recovered, and its state is kept", async () => {
-    const [, endpoint] = /^Endpoint=(.*?);/.exec(connectionString);
-    const proxy = await Proxy.start(endpoint, KEY);
+    const proxy = await Proxy.start(server.endpoint);
     const mark = await connect({ through: proxy });
     const { id } = mark;
     for (let cuts = 0; cuts < 3; cuts++) {
       const wires = proxy.accepted;
       proxy.cut();
       await eventually(() => proxy.accepted > wires, "the SDK comes back");
-      await eventually(() => mark.sdk.sendEvent("quiet", cuts, "json").then(() => true, () => false), "the client is back");
+      await mark.isBack();
     }
     assert.equal(mark.connections.length, 1);
     mark.sdk.stop();
