@@ -60,7 +60,8 @@ fn worker(subprotocol: Subprotocol) -> (Slots, Publication) {
     for _ in 0..MEMBERS {
         let id = ConnectionId::random();
         let link = Rc::new(Link::new(Sink, settings.clone(), SlowConsumers::Close));
-        let place = slots.attach(id, link, subprotocol, Greeting { user_id: None, user: None, reconnection_token: None });
+        let place =
+            slots.attach(id, link, subprotocol, Greeting { user_id: None, user: None, reconnection_token: None });
         let connection = Connection {
             id,
             hub: HubName::parse("chat").expect("a valid name"),

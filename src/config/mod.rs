@@ -59,11 +59,11 @@ pub use self::shutdown::ShutdownConfig;
 #[cfg(feature = "cli")]
 pub(crate) use self::units::parse_duration;
 pub use self::users::UsersConfig;
-pub use crate::auth::jwks::SigningAlgorithm;
 pub use self::webhooks::{
     SystemEvent, SystemEventError, UserEvents, UserEventsError, WebhookConfig, WebhookUrl, WebhookUrlError,
     WebhooksConfig,
 };
+pub use crate::auth::jwks::SigningAlgorithm;
 pub use crate::outbound::SlowConsumers;
 
 /// All settings of a server.

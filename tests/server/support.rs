@@ -7,8 +7,8 @@ mod api;
 mod client;
 mod http;
 pub mod issuer;
-pub mod reliable;
 mod receiver;
+pub mod reliable;
 mod started;
 mod stream;
 mod token;
@@ -295,6 +295,11 @@ impl<U: UserData> TestServer<U> {
     /// A token for a hub of this server.
     pub fn token_for(&self, hub: &str) -> Token {
         Token::new(&format!("http://{}/client/hubs/{hub}", self.address))
+    }
+
+    /// A token of this server's key for any audience.
+    pub fn token_with_audience(&self, audience: &str) -> Token {
+        Token::new(audience)
     }
 
     /// Makes an ordinary request and reads the answer.

@@ -124,7 +124,8 @@ impl Handshake {
                 let subprotocol = response.headers().get("sec-websocket-protocol");
                 let subprotocol = subprotocol.map(|name| name.to_str().unwrap().to_owned());
                 // Ack ids far from those that tests choose themselves.
-                let (stash, early, next_ack_id) = (VecDeque::new(), VecDeque::new(), NEXT_ACK_ID.fetch_add(1 << 20, Relaxed));
+                let (stash, early, next_ack_id) =
+                    (VecDeque::new(), VecDeque::new(), NEXT_ACK_ID.fetch_add(1 << 20, Relaxed));
                 Ok(Client { socket, stash, early, next_ack_id, subprotocol, greeting: Value::Null })
             }
             Err(Error::Http(response)) => {
