@@ -246,3 +246,15 @@ test("hubs are apart, and have no case", async () => {
   assert.deepEqual(await anna.data(1), ["2"]);
   assert.equal(await service(other).connectionExists(mark.id), false);
 });
+
+test("each published version of the API is taken, and no version at all, but no other", async () => {
+  const hub = newHub();
+  await connect(hub, { userId: "mark" });
+  const status = async (query) => (await rest("HEAD", `/hubs/${hub}/users/mark${query}`)).status;
+  for (const version of ["2021-10-01", "2022-11-01", "2023-07-01", "2024-01-01", "2024-12-01"]) {
+    assert.equal(await status(`?api-version=${version}`), 200, version);
+  }
+  assert.equal(await status(""), 200);
+  assert.equal(await status("?api-version=2020-01-01"), 400);
+  assert.equal(await status("?api-version=2024-12-01&api-version=2024-12-01"), 400);
+});
