@@ -66,7 +66,10 @@ export class Client {
   failedJoins = [];
 
   constructor(sdk, credential, { protocol, ...options } = {}) {
-    const settings = { messageRetryOptions: { maxRetries: 1, retryDelayInMs: 50 }, reconnectRetryOptions: { retryDelayInMs: 50 } };
+    const settings = {
+      messageRetryOptions: { maxRetries: 1, retryDelayInMs: 50 },
+      reconnectRetryOptions: { retryDelayInMs: 50 },
+    };
     if (protocol === "plain") settings.protocol = sdk.WebPubSubJsonProtocol();
     if (protocol === "reliable") settings.protocol = sdk.WebPubSubJsonReliableProtocol();
     this.sdk = new sdk.WebPubSubClient(credential, { ...settings, ...options });
@@ -112,7 +115,11 @@ export class Client {
 
   /** Waits until it can send, after its wire was cut and it has come back. */
   async isBack() {
-    const says = () => this.sdk.sendEvent("here", "x", "text", { fireAndForget: true }).then(() => true, () => false);
+    const says = () =>
+      this.sdk.sendEvent("here", "x", "text", { fireAndForget: true }).then(
+        () => true,
+        () => false,
+      );
     await eventually(says, "the client is back");
   }
 
@@ -264,7 +271,13 @@ export class Server {
   static async start(settings = {}) {
     const server = new Server();
     server.folder = await mkdtemp(join(tmpdir(), "folkmoot-"));
-    server.settings = { "server.port": 0, "server.workers": 2, "log.level": "error", "auth.access_keys": KEY, ...settings };
+    server.settings = {
+      "server.port": 0,
+      "server.workers": 2,
+      "log.level": "error",
+      "auth.access_keys": KEY,
+      ...settings,
+    };
     await server.begin();
     return server;
   }

@@ -10,8 +10,29 @@ from support import CONNECTION_STRING, KEY, both_forms, eventually
 
 TEXT = {"content_type": "text/plain"}
 # URLs are normalised before they leave the client, so "." and ".." are no names for it.
-NAMES = ["sales/europe", "/", "a/", "a b", "a+b", "a%2Fb", "%2F", "%252F", "100%", "ü", "日本", "👩‍👩‍👧", "a,b", "a;b=c", "a#b", "a:b", ":send",
-         "a'b", 'a"b', "a&b", "{group}"]
+NAMES = [
+    "sales/europe",
+    "/",
+    "a/",
+    "a b",
+    "a+b",
+    "a%2Fb",
+    "%2F",
+    "%252F",
+    "100%",
+    "ü",
+    "日本",
+    "👩‍👩‍👧",
+    "a,b",
+    "a;b=c",
+    "a#b",
+    "a:b",
+    ":send",
+    "a'b",
+    'a"b',
+    "a&b",
+    "{group}",
+]
 
 
 class Services:
@@ -25,8 +46,15 @@ class Services:
         await service.send_to_all(io.BytesIO(b"\x00\x01\xfe\xff"), content_type="application/octet-stream")
         for client in clients:
             heard = [(message.data_type, message.data) for message in await client.heard(4)]
-            self.assertCountEqual(heard, [("text", "Hello, 日本!"), ("json", {"text": "Größe", "list": [1, 2.5, None]}),
-                                          ("json", "a JSON string"), ("binary", memoryview(b"\x00\x01\xfe\xff"))])
+            self.assertCountEqual(
+                heard,
+                [
+                    ("text", "Hello, 日本!"),
+                    ("json", {"text": "Größe", "list": [1, 2.5, None]}),
+                    ("json", "a JSON string"),
+                    ("binary", memoryview(b"\x00\x01\xfe\xff")),
+                ],
+            )
 
     async def test_excluded_connections_do_not_get_a_message(self):
         mark, anna = await self.connect(groups=["g"]), await self.connect(groups=["g"])
@@ -145,7 +173,9 @@ class Services:
         self.assertFalse(await service.has_permission("sendToGroup", "nobody", target_name=group))
 
     async def test_a_filter_chooses_who_gets_a_message(self):
-        mark, anna = await self.connect(user_id="mark", groups=["sales"]), await self.connect(user_id="anna", groups=["sales", "leads"])
+        mark, anna = await self.connect(user_id="mark", groups=["sales"]), await self.connect(
+            user_id="anna", groups=["sales", "leads"]
+        )
         vic, nobody = await self.connect(user_id="vic's"), await self.connect()
         service = self.service()
         await service.send_to_all("1", filter="startswith(userId, 'm') or 'leads' in groups", **TEXT)
@@ -180,7 +210,9 @@ class Services:
             self.assertEqual({member.user_id for member in members}, users)
             self.assertEqual(len({member.connection_id for member in members}), len(users))
             first = [member for page in await service.members("all of them", top=250) for member in page]
-            self.assertEqual([member.connection_id for member in first], [member.connection_id for member in members[:250]])
+            self.assertEqual(
+                [member.connection_id for member in first], [member.connection_id for member in members[:250]]
+            )
             del sockets
 
     async def test_every_route_takes_every_name(self):
@@ -197,7 +229,9 @@ class Services:
                 mark.messages.clear()
                 await mark.join_group(name)
                 await mark.send_to_group(name, "by a client", "text")
-                await service.send_to_group(name, "by the back end", filter="'{}' in groups".format(name.replace("'", "''")), **TEXT)
+                await service.send_to_group(
+                    name, "by the back end", filter="'{}' in groups".format(name.replace("'", "''")), **TEXT
+                )
                 self.assertEqual(await mark.data(2), ["by a client", "by the back end"])
                 self.assertEqual({message.group for message in mark.messages}, {name})
                 await service.add_connection_to_group(name, anna.id)
