@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use crate::config::Config;
+use crate::config::{Config, HubConfig};
 use crate::ids::HubName;
 
 /// What the process itself has open: the streams, the store with its locks, the listener, the runtime, the hooks'.
@@ -94,11 +94,18 @@ impl Wanted {
         let loops = |name: &HubName| 1 + usize::from(config.hubs.hub(name).announcements.enabled) + usize::from(hooks);
         let declared: usize = config.hubs.declared.keys().chain([&config.hubs.default]).map(loops).sum();
         let undeclared = 1 + usize::from(config.hubs.settings.announcements.enabled) + usize::from(hooks);
+        // And sockets to those who are told and asked over HTTP.
+        let each = config.webhooks.concurrency.saturating_add(config.webhooks.lanes);
+        let to_webhooks = |hub: &HubConfig| each.saturating_mul(hub.webhooks.len());
+        let default = Some(&config.hubs.default).filter(|name| !config.hubs.declared.contains_key(*name));
+        let hubs = config.hubs.declared.values().chain(default.map(|name| config.hubs.hub(name)));
+        let sockets = hubs.map(to_webhooks).fold(0, usize::saturating_add);
+        let threads = workers + declared + usize::from(hooks) + usize::from(sockets > 0);
         Wanted {
-            base: PROCESS + EVENT_LOOP * (workers + declared + usize::from(hooks)),
+            base: (PROCESS + EVENT_LOOP * threads).saturating_add(sockets),
             connections: config.limits.connections,
             undeclared_hubs: if config.hubs.allow_undeclared { config.hubs.max_undeclared } else { 0 },
-            per_hub: EVENT_LOOP * undeclared,
+            per_hub: (EVENT_LOOP * undeclared).saturating_add(to_webhooks(&config.hubs.settings)),
             requests: config.limits.http_connections.saturating_mul(PORCH_PART),
         }
     }

@@ -1,6 +1,7 @@
 //! The application behind the server decides: who may connect and as whom, and what becomes of a client's events.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use base64::prelude::{BASE64_STANDARD, Engine};
 use folkmoot::{Hooks, Hub, Incoming, Said, Server, User, UserId, Verdict};
@@ -52,10 +53,13 @@ async fn an_application_is_told_who_wants_to_connect(setup: Setup) {
 
 async fn an_application_makes_somebody_else_of_a_connection(setup: Setup) {
     let mut app = Receiver::answering(|seen| match seen.event() {
-        "connect" => Reply::ok(JSON, r#"{"userId":"ann","groups":["a","b"],"roles":["webpubsub.sendToGroup.a"]}"#),
+        "connect" if seen.header("ce-userid") == "user-1" => {
+            Reply::ok(JSON, r#"{"userId":"ann","groups":["a","b"],"roles":["webpubsub.sendToGroup.a"]}"#)
+        }
         _ => Reply::status(204),
     })
     .await;
+    let setup = setup.config(|config| config.users.revision_interval = Duration::from_millis(50));
     let server = setup.webhook(&app.url(), &["connect", "connected", "joined"], &[]).start().await;
     let mut ann = server.demo(1).await;
     assert_eq!((&ann.greeting["userId"], &ann.greeting["groups"]), (&json!("ann"), &json!(["a", "b"])));
@@ -67,9 +71,10 @@ async fn an_application_makes_somebody_else_of_a_connection(setup: Setup) {
     for event in ["connected", "joined", "joined"] {
         assert_eq!(app.expect(event).await.header("ce-userid"), "ann");
     }
-    // The user store does not know Ann, and does not put her out for it.
-    let login = UserId::parse("user-1").unwrap();
-    server.store.set_disabled(&login, true).await.unwrap();
+    // The user store does not know Ann, and does not put her out for it, as it does those whom it knows.
+    let mut anna = server.demo(2).await;
+    server.store.set_disabled(&UserId::parse("user-2").unwrap(), true).await.unwrap();
+    anna.expect_close(1008, "disabled").await;
     ann.publish("a", "still here").await;
 }
 

@@ -8,7 +8,7 @@ use actix_web::http::Method;
 use serde_json::json;
 use tokio::sync::Semaphore;
 
-use crate::support::{Receiver, Reply, Seen, Setup, on_both_transports, welcome};
+use crate::support::{DEADLINE, Receiver, Reply, Seen, Setup, on_both_transports, welcome};
 
 on_both_transports! {
     an_event_that_an_application_fails_to_handle_is_refused_and_the_connection_stays,
@@ -70,7 +70,8 @@ async fn an_application_that_does_not_answer_refuses_in_time(setup: Setup) {
 }
 
 async fn an_application_that_is_not_there_refuses_at_once(setup: Setup) {
-    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    // The port of a service that no machine has any more.
+    let nobody = "127.0.0.1:1";
     let setup = setup.webhook(&format!("http://{nobody}/"), &["connected"], &["*"]);
     let mut webhook = folkmoot::config::WebhookConfig::new(format!("http://{nobody}/").parse().unwrap());
     webhook.system_events = vec!["connect".parse().unwrap()];
@@ -147,6 +148,33 @@ async fn a_dead_webhook_has_a_bounded_backlog_and_is_told_again_when_it_is_back(
     server.metric_becomes("folkmoot_webhook_backlog_events", 0.0).await;
     mark.join("later").await;
     assert_eq!(app.expect("joined").await.json()["group"], "later");
+}
+
+#[tokio::test]
+async fn a_webhook_that_starts_after_the_server_is_told_soon() {
+    let mut asked = 0;
+    let app = Receiver::of_all(move |seen| {
+        if seen.method != Method::OPTIONS {
+            return Reply::status(204);
+        }
+        asked += 1;
+        // What a proxy says whose application is not there yet.
+        if asked == 1 { Reply::status(502) } else { welcome() }
+    });
+    let mut app = app.await;
+    let server = Setup::new().webhook(&app.url(), &["connect"], &[]).start().await;
+    server.handshake().basic("user-1", "password-1").refused(503).await;
+    let mark = tokio::time::timeout(DEADLINE, async {
+        loop {
+            match server.handshake().basic("user-1", "password-1").connect().await {
+                Ok(client) => return client,
+                Err(refused) => assert_eq!(refused.status.as_u16(), 503, "{}", refused.body),
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    });
+    let mark = mark.await.expect("it is not asked again");
+    assert_eq!(app.expect("connect").await.header("ce-connectionid"), mark.id());
 }
 
 #[tokio::test]
