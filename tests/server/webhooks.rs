@@ -98,12 +98,15 @@ async fn the_first_webhook_that_an_event_is_for_gets_it(setup: Setup) {
 
 async fn a_server_that_stops_tells_of_every_end_first(setup: Setup) {
     let mut app = Receiver::answering(|_| {
-        std::thread::sleep(Duration::from_millis(30));
+        std::thread::sleep(Duration::from_millis(100));
         Reply::status(204)
     })
     .await;
     // Everybody is gone long before the application has been told of everybody.
-    let setup = setup.config(|config| config.webhooks.lanes = 1);
+    let setup = setup.config(|config| {
+        config.webhooks.lanes = 1;
+        config.shutdown.timeout = Duration::from_millis(200);
+    });
     let server = setup.webhook(&app.url(), &["disconnected"], &[]).start().await;
     let mut people = Vec::new();
     for _ in 0..10 {
