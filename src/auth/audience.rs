@@ -39,7 +39,7 @@ pub fn of_login(base: &BaseUrl) -> String {
 /// Whether `aud` is for clients of `hub` here. Hubs have no case, so neither has this path (as in the reference).
 pub fn is_client_of(aud: &str, hub: &HubName, names: OwnNames<'_>) -> bool {
     own_paths(aud, names).any(|path| {
-        let path = percent_decoded(path);
+        let path = percent_decoded(without_query(path));
         strip_prefix_no_case(&path, CLIENT_PATH).is_some_and(|name| name.eq_ignore_ascii_case(hub.as_str().as_bytes()))
     })
 }
@@ -140,6 +140,7 @@ mod tests {
             ("https://example.com/client/hubs/chat", "example.com:443"),
             ("http://example.com:80/client/hubs/chat", "Example.com"),
             ("http://[0::1]:8080/client/hubs/%63hat", "[::1]:8080"),
+            ("http://localhost:8080/client/hubs/chat?clientType=Default", "localhost:8080"),
         ] {
             assert_eq!(check(aud, own, &[]), (true, true), "{aud} for {own}");
         }

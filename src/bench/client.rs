@@ -12,8 +12,9 @@ use serde::Deserialize;
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
+use super::acks::Acks;
 use super::frames::{self, Kind};
 use super::marker::Stamp;
 use super::tally::{Sampler, Tally};
@@ -90,7 +91,8 @@ impl Client {
             reader: Mutex::default(),
         });
         let (greeted, greeting) = oneshot::channel();
-        let ear = Ear { tally: tally.clone(), hears, greeted: Some(greeted) };
+        let acks = target.is_reliable().then(Acks::default);
+        let ear = Ear { tally: tally.clone(), hears, acks, greeted: Some(greeted) };
         let reader = tokio::spawn(client.clone().read(ear, rest)).abort_handle();
         *client.reader.lock().unwrap_or_else(PoisonError::into_inner) = Some(reader);
         match timeout(PATIENCE, greeting).await.map_err(late)? {
@@ -201,11 +203,14 @@ impl Client {
                 }
                 Ok(Some(Heard { end: Some(end), .. })) => break end,
                 Ok(None) => {
-                    if let Err(error) = self.stream.readable().await {
+                    if let Err(error) = self.more(&ear).await {
                         break error.to_string();
                     }
                 }
                 Err(error) => break error.to_string(),
+            }
+            if let Some(frame) = ear.acks.as_mut().and_then(|acks| acks.take(Instant::now())) {
+                let _: io::Result<()> = self.write(Kind::Text, frame.as_bytes()).await;
             }
         };
         if !self.leaving.load(Ordering::Relaxed) {
@@ -213,6 +218,14 @@ impl Client {
         }
         // Whoever waits for an answer is told by the drop of its sender.
         self.answers.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    /// Waits until there is more, or something to be acknowledged.
+    async fn more(&self, ear: &Ear) -> io::Result<()> {
+        match ear.acks.as_ref().and_then(Acks::due) {
+            Some(due) => timeout_at(due, self.stream.readable()).await.unwrap_or(Ok(())),
+            None => self.stream.readable().await,
+        }
     }
 
     /// Takes what is there; `None` when that is nothing.
@@ -286,6 +299,9 @@ impl Client {
         if let Some(greeted) = ear.greeted.take() {
             let _: Result<(), ()> = greeted.send(());
         }
+        if let Some(acks) = &mut ear.acks {
+            acks.hear(text, Instant::now());
+        }
         if let Hears::Nothing = ear.hears {
             return false;
         }
@@ -308,6 +324,8 @@ struct Heard {
 struct Ear {
     tally: Arc<Tally>,
     hears: Hears,
+    /// Of a reliable client.
+    acks: Option<Acks>,
     greeted: Option<oneshot::Sender<()>>,
 }
 

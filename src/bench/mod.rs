@@ -3,6 +3,7 @@
 //! It is a client and nothing else: it speaks to the server as everybody does, and knows of its inside only the
 //! protocol. What is asked for and how it is printed is in `cli/bench.rs`.
 
+mod acks;
 mod client;
 mod crowd;
 mod error;

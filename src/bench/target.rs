@@ -44,6 +44,7 @@ pub struct Target {
     port: u16,
     path: String,
     request: Zeroizing<String>,
+    reliable: bool,
 }
 
 impl Target {
@@ -77,7 +78,23 @@ impl Target {
         let request = request(&format!("{path}{query}"), &format!("{host}:{port}"), &credential);
         // The brackets of an IPv6 address belong to the URL.
         let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
-        Ok(Target { host, port, path: path.to_owned(), request })
+        Ok(Target { host, port, path: path.to_owned(), request, reliable: false })
+    }
+
+    /// Has all clients speak the reliable subprotocol.
+    #[must_use]
+    pub fn reliable(mut self) -> Self {
+        let line =
+            |subprotocol: Subprotocol| format!("{PROTOCOL_HEADER}{}\r\n", subprotocol.name().unwrap_or_default());
+        let (plain, reliable) = (line(Subprotocol::Json), line(Subprotocol::ReliableJson));
+        self.request = Zeroizing::new(self.request.replacen(&plain, &reliable, 1));
+        self.reliable = true;
+        self
+    }
+
+    /// Whether messages have numbers, which are to be acknowledged.
+    pub fn is_reliable(&self) -> bool {
+        self.reliable
     }
 
     /// Host and port, to connect to.
@@ -98,13 +115,15 @@ impl std::fmt::Display for Target {
     }
 }
 
+const PROTOCOL_HEADER: &str = "Sec-WebSocket-Protocol: ";
+
 fn request(path: &str, host: &str, credential: &Credential) -> Zeroizing<String> {
     let subprotocol = Subprotocol::Json.name().unwrap_or_default();
     // Every connection may use the same key: it only proves that the other side speaks WebSocket.
     let key = BASE64_STANDARD.encode(*b"folkmoot bench..");
     let mut request = Zeroizing::new(format!(
         "GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
-         Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Protocol: {subprotocol}\r\n"
+         Sec-WebSocket-Key: {key}\r\n{PROTOCOL_HEADER}{subprotocol}\r\n"
     ));
     if let Some(header) = credential.header() {
         request.push_str("Authorization: ");
@@ -149,6 +168,14 @@ mod tests {
         assert_eq!(parse("http://example.com").to_string(), "ws://example.com:80/ws");
         assert_eq!(parse("ws://[::1]:9000/").to_string(), "ws://[::1]:9000/ws");
         assert_eq!(parse("ws://[::1]:9000/").address(), ("::1", 9000));
+    }
+
+    #[test]
+    fn the_reliable_subprotocol_is_offered_where_it_is_asked_for() {
+        let target = parse("ws://user-1:password-1@localhost/ws").reliable();
+        let request = std::str::from_utf8(target.request()).unwrap();
+        assert!(request.contains("Sec-WebSocket-Protocol: json.reliable.webpubsub.azure.v1\r\n"), "{request}");
+        assert!(target.is_reliable() && request.ends_with("\r\n\r\n") && request.contains("Authorization: Basic "));
     }
 
     #[test]

@@ -162,6 +162,15 @@ struct LoadArgs {
     warmup: f64,
 }
 
+/// The subprotocols that can be measured.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Speaks {
+    /// json.webpubsub.azure.v1
+    Plain,
+    /// json.reliable.webpubsub.azure.v1
+    Reliable,
+}
+
 /// Whom to measure, and as whom.
 #[derive(Debug, Args)]
 struct CommonArgs {
@@ -171,6 +180,9 @@ struct CommonArgs {
     /// How many connections
     #[arg(short, long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
     members: u32,
+    /// What the connections speak; reliable ones acknowledge as the SDKs do: every second, and after 300 messages
+    #[arg(long, value_enum, default_value_t = Speaks::Plain)]
+    subprotocol: Speaks,
     /// Handshakes under way at a time
     #[arg(long, default_value_t = 64, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
     inflight: u32,
@@ -235,6 +247,10 @@ impl CommonArgs {
 
     async fn bench(&self, progress: Arc<Progress>) -> anyhow::Result<Bench> {
         let target = Target::parse(&self.url, self.credential()?)?;
+        let target = match self.subprotocol {
+            Speaks::Plain => target,
+            Speaks::Reliable => target.reliable(),
+        };
         Ok(Bench::new(target, self.pid, self.inflight as usize, progress).await?)
     }
 }

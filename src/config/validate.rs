@@ -212,14 +212,17 @@ impl Config {
 
     fn check_webhooks_fit(&self, check: &mut Check) {
         let webhooks = &self.webhooks;
-        check.that(webhooks.timeout <= self.limits.handshake_timeout, "webhooks.timeout", || {
+        // Where there are none, what they may take is nobody's concern.
+        let mut hubs = [&self.hubs.settings].into_iter().chain(self.hubs.declared.values());
+        let any = hubs.any(|hub| !hub.webhooks.is_empty());
+        check.that(!any || webhooks.timeout <= self.limits.handshake_timeout, "webhooks.timeout", || {
             "must be at most limits.handshake_timeout, which includes the webhook at connect".to_owned()
         });
         let key = "webhooks.max_answer_bytes";
         check.that(webhooks.max_answer_bytes <= WebhooksConfig::MAX_ANSWER_BYTES, key, || {
             "must be at most 16MiB".to_owned()
         });
-        check.that(webhooks.max_answer_bytes <= self.fanout.window_bytes, key, || {
+        check.that(!any || webhooks.max_answer_bytes <= self.fanout.window_bytes, key, || {
             "must be at most fanout.window_bytes, or the largest answer can never be sent to a client".to_owned()
         });
         // Web servers take no longer heads: Node 16 KiB in all.

@@ -457,4 +457,6 @@ fn raw_frame(data: &Data) -> Bytes {
 }
 
 #[cfg(test)]
+mod recovery_tests;
+#[cfg(test)]
 mod tests;

@@ -20,8 +20,8 @@ type Answered = Result<HttpResponse, Problem>;
 /// What is on the internal listener alone where `server.internal.exclusive` says so.
 const FOR_OPERATORS: [&str; 5] = ["/metrics", "/admin", "/api", "/openapi.json", "/docs"];
 
-/// The routes `/health`, `/ready`, `/metrics`, `/auth/token`, `/negotiate` and `/api`; cheap to clone, to be configured
-/// into any `App`.
+/// The routes `/health`, `/ready`, `/metrics`, `/auth/token`, `/negotiate`, `/api` and `/openapi.json`; cheap to clone, to be
+/// configured into any `App`.
 ///
 /// They answer 503 until the server that gave them out has started.
 pub struct Routes<U: UserData> {

@@ -3,6 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "these tests watch processes from outside; there is no worker to block")]
 
 mod accessibility;
+mod api_page;
 mod cable;
 mod chat;
 mod chat_faults;

@@ -225,3 +225,14 @@ fn a_server_that_dies_is_a_failure_with_a_summary() {
     let printed = String::from_utf8_lossy(&output.stdout);
     assert!(printed.contains("FAILED") && printed.contains("21 connections were lost"), "{output:?}");
 }
+
+#[test]
+fn reliable_clients_acknowledge_what_they_hear_and_stay_however_much_that_is() {
+    let workplace = Workplace::demo().env("PASSWORD", "password-1").env("FOLKMOOT__RELIABLE__BUFFER_MESSAGES", "400");
+    let server = workplace.serve(&[]);
+    let arguments = ["fanout", "--subprotocol", "reliable", "-m", "5", "--seconds", "1", "--warmup", "0"];
+    let report = measure(&workplace, &server, &arguments);
+    assert_coherent(&report, 5);
+    // More than anybody may leave unacknowledged.
+    assert!(report["published"].as_u64() > Some(400), "{report}");
+}

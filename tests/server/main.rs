@@ -44,6 +44,8 @@ mod raw_clients;
 mod readiness;
 mod reference;
 mod reliable;
+mod reliable_ends;
+mod reliable_refusals;
 mod seats;
 mod support;
 mod tls;

@@ -297,6 +297,11 @@ impl<U: UserData> TestServer<U> {
         Token::new(&format!("http://{}/client/hubs/{hub}", self.address))
     }
 
+    /// A token of this server's key for any audience.
+    pub fn token_with_audience(&self, audience: &str) -> Token {
+        Token::new(audience)
+    }
+
     /// Makes an ordinary request and reads the answer.
     pub async fn http(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
         self.http_at(self.address, method, path, headers, body).await

@@ -9,6 +9,8 @@ on_both_transports! {
     a_tokens_claims_are_the_connections_user_data,
     a_token_may_come_as_a_bearer_header_and_the_query_wins,
     a_token_that_proves_nothing_is_refused,
+    a_token_is_made_out_to_any_name_that_the_server_goes_by,
+    a_name_that_nobody_vouches_for_is_no_audience,
     a_join_rule_whose_value_is_a_mask_is_refused,
     a_token_never_touches_the_store_even_when_its_subject_is_a_login,
     a_connection_is_closed_when_its_token_expires_in_a_hub_that_enforces_it,
@@ -70,6 +72,37 @@ async fn a_token_that_proves_nothing_is_refused(setup: Setup) {
     // A clock may be somewhat off, and an audience may name one of several.
     let token = token().expires_in(-5).claim("aud", json!(["urn:other", token().claims["aud"]]));
     server.handshake().token(token).connect().await.unwrap();
+}
+
+async fn a_token_is_made_out_to_any_name_that_the_server_goes_by(setup: Setup) {
+    let setup = setup.config(|config| {
+        config.server.public_urls = vec!["https://chat.example.com/base".parse().unwrap()];
+        config.server.trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()];
+    });
+    let server = setup.start().await;
+    let made_out_to = |aud: &str| server.handshake().token(server.token().claim("aud", aud));
+    // SDKs make tokens out to the endpoint of their connection string, in its own spelling.
+    for aud in [
+        "https://chat.example.com/base/client/hubs/chat",
+        "http://chat.example.com:80/base/client/hubs/chat",
+        "wss://CHAT.example.com/base/client/hubs/Chat",
+        &format!("https://{}/client/hubs/chat", server.address),
+    ] {
+        made_out_to(aud).connect().await.unwrap();
+    }
+    let proxied = made_out_to("https://outside.example/client/hubs/chat");
+    proxied.clone().header("x-forwarded-host", "outside.example").connect().await.unwrap();
+    proxied.clone().header("forwarded", "for=192.0.2.1;host=outside.example;proto=https").connect().await.unwrap();
+    proxied.refused(401).await;
+    made_out_to("https://chat.example.com/client/hubs/chat").refused(401).await;
+}
+
+async fn a_name_that_nobody_vouches_for_is_no_audience(setup: Setup) {
+    let server = setup.start().await;
+    for header in [("x-forwarded-host", "outside.example"), ("forwarded", "host=outside.example")] {
+        let token = server.token().claim("aud", "https://outside.example/client/hubs/chat");
+        server.handshake().token(token).header(header.0, header.1).refused(401).await;
+    }
 }
 
 async fn a_join_rule_whose_value_is_a_mask_is_refused(setup: Setup) {

@@ -332,6 +332,7 @@ mod tests {
             delimited in any::<bool>(),
             user in prop::option::of(0..3u8),
             member_of in prop::option::of("[ab/]{1,2}"),
+            matching in any::<bool>(),
             found in 1..4usize,
             looked_at in 1..6usize,
         ) {
@@ -377,16 +378,26 @@ mod tests {
             let filter = ConnectionFilter {
                 group: member_of.as_deref().map(group),
                 user: user.map(|user| UserId::parse(&format!("user-{user}")).unwrap()),
+                matching: matching.then(|| Arc::new("length(groups) gt 1 or 'a' in groups".parse().unwrap())),
                 ..ConnectionFilter::default()
             };
+            let is_meant = |id| membership.group_count_of(id) > 1 || membership.is_member(id, "a");
             let mut expected: Vec<_> = membership
                 .connections()
                 .map(|entry| &entry.connection)
                 .filter(|one| filter.user.is_none() || one.user_id == filter.user)
                 .filter(|one| filter.group.as_ref().is_none_or(|group| membership.is_member(one.id, group.as_str())))
                 .map(|one| one.id)
+                .filter(|id| !matching || is_meant(*id))
                 .collect();
             expected.sort_unstable();
+            if let Some(filter) = &filter.matching {
+                let mut all: Vec<_> = membership.connections().map(|entry| entry.connection.id).collect();
+                all.retain(|id| is_meant(*id));
+                all.sort_unstable();
+                let ids: Vec<_> = membership.order.iter().copied().collect();
+                prop_assert_eq!(membership.meant(&ids, filter).collect::<Vec<_>>(), all);
+            }
             let (mut told, mut after) = (Vec::new(), None);
             loop {
                 let step = membership.scan_connections(&filter, after, reach);

@@ -36,6 +36,7 @@ impl<U: UserData> GroupRegistry<U> {
             entry.map(|entry| entry.incarnation = incarnation).and_then(|()| self.membership.relocate(id, place));
         let Some((before, audiences)) = moved else {
             // It ended between the claim and now, or somebody who claimed it later was faster.
+            self.metrics.recoveries_refused.increment(1);
             self.deliver(
                 place.worker,
                 Deliver::End { slot: place.slot, reason: DisconnectKind::RecoveryRefused.into() },

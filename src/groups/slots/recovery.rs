@@ -36,7 +36,7 @@ pub struct Lost {
 pub(super) struct Corner {
     /// Its place among the connections that the server allows, which it keeps from socket to socket.
     seat: Option<Box<dyn Send>>,
-    parked: Option<Parked>,
+    parked: Option<Box<Parked>>,
     /// Where it goes on, when it was asked for before there was something to hand over.
     onward: Option<(Addr<Fanout>, u32)>,
 }
@@ -87,7 +87,7 @@ impl Slots {
             return Err(lost);
         };
         let until = Moment::now().after(lost.window);
-        corner.parked = Some(Parked { last_word: lost.last_word, reason: lost.reason, until });
+        corner.parked = Some(Box::new(Parked { last_word: lost.last_word, reason: lost.reason, until }));
         member.link = link.park();
         self.wheel.schedule(member.key(slot), until);
         self.metrics.suspended.increment(1);

@@ -23,10 +23,20 @@ struct Wire {
 }
 
 #[derive(Debug, Default, Clone)]
-struct Socket(Rc<RefCell<Wire>>);
+pub(super) struct Socket(Rc<RefCell<Wire>>);
 
 impl Socket {
-    fn make_room(&self, room: usize) {
+    /// What was taken so far.
+    pub(super) fn wire(&self) -> Vec<u8> {
+        self.0.borrow().taken.clone()
+    }
+
+    /// How many hold it, the test included.
+    pub(super) fn holders(&self) -> usize {
+        Rc::strong_count(&self.0)
+    }
+
+    pub(super) fn make_room(&self, room: usize) {
         let mut wire = self.0.borrow_mut();
         wire.room = room;
         if let Some(writer) = wire.writer.take() {
@@ -293,7 +303,7 @@ async fn play(worker: &mut Worker, acts: Vec<Act>) {
     worker.everything_is_taken().await;
 }
 
-fn run<T>(test: impl Future<Output = T>) -> T {
+pub(super) fn run<T>(test: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     LocalSet::new().block_on(&runtime, test)
 }

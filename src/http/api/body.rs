@@ -121,7 +121,7 @@ fn of_media_type(line: &str) -> Option<(DataType, &'static Encoding)> {
         _ => return None,
     };
     let parameters = parameters.split(';').filter_map(|parameter| parameter.split_once('='));
-    let charset = parameters.filter(|(name, _)| name.trim().eq_ignore_ascii_case("charset")).last();
+    let charset = parameters.rev().find(|(name, _)| name.trim().eq_ignore_ascii_case("charset"));
     let encoding = match charset {
         Some((_, charset)) => Encoding::for_label_no_replacement(charset.trim().trim_matches('"').as_bytes())?,
         None => UTF_8,

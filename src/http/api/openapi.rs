@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use actix_web::http::header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
 use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse};
-use utoipa::openapi::path::{OperationBuilder, Parameter, ParameterBuilder, ParameterIn, PathItem};
+use utoipa::openapi::path::{OperationBuilder, Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::request_body::{RequestBody, RequestBodyBuilder};
 use utoipa::openapi::response::{Response, ResponseBuilder};
 use utoipa::openapi::schema::{ArrayBuilder, Components, ComponentsBuilder, Schema};
@@ -55,7 +55,7 @@ fn document() -> OpenApi {
     let mut paths = Paths::new();
     for operation in OPERATIONS {
         let described = describe(operation);
-        let item = paths.paths.entry(format!("/api{}", operation.path)).or_insert_with(PathItem::default);
+        let item = paths.paths.entry(format!("/api{}", operation.path)).or_default();
         match operation.method {
             "GET" => item.get = Some(described),
             "HEAD" => item.head = Some(described),

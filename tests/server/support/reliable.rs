@@ -16,13 +16,11 @@ pub struct Reliable {
     pub id: String,
     /// What lets it come back.
     pub token: String,
-    path: String,
 }
 
 /// A handshake that goes on with a connection.
 pub struct Again {
-    /// The handshake, to be changed.
-    pub handshake: Handshake,
+    handshake: Handshake,
     id: String,
     token: String,
     path: String,
@@ -40,16 +38,13 @@ impl Reliable {
         let client = handshake.subprotocols(&[RELIABLE]).connect().await.unwrap();
         assert_eq!(client.subprotocol.as_deref(), Some(RELIABLE));
         let token = client.greeting["reconnectionToken"].as_str().expect("a reconnection token").to_owned();
-        Reliable { id: client.id().to_owned(), client, token, path: "/ws".to_owned() }
+        Reliable { id: client.id().to_owned(), client, token }
     }
 
     /// The handshake by which it comes back; its own credential is not needed.
     pub fn handshake<U: UserData>(&self, server: &TestServer<U>) -> Again {
-        let Reliable { id, token, path, .. } = self;
-        let query = format!("awps_connection_id={id}&awps_reconnection_token={token}");
-        let handshake =
-            server.handshake().subprotocols(&[RELIABLE]).path(format!("{path}?access_token=expired&{query}"));
-        Again { handshake, id: id.clone(), token: token.clone(), path: path.clone() }
+        let handshake = server.handshake().subprotocols(&[RELIABLE]);
+        Again { handshake, id: self.id.clone(), token: self.token.clone(), path: "/ws".to_owned() }
     }
 
     /// Loses its socket, and waits until the server has noticed.
@@ -88,6 +83,21 @@ impl Reliable {
 }
 
 impl Again {
+    /// With another token.
+    pub fn with_token(self, token: &str) -> Self {
+        Again { token: token.to_owned(), ..self }
+    }
+
+    /// For another connection.
+    pub fn with_id(self, id: &str) -> Self {
+        Again { id: id.to_owned(), ..self }
+    }
+
+    /// In another hub.
+    pub fn at_path(self, path: &str) -> Self {
+        Again { path: path.to_owned(), ..self }
+    }
+
     /// Changes the handshake.
     pub fn change(self, change: impl FnOnce(Handshake) -> Handshake) -> Self {
         Again { handshake: change(self.handshake), ..self }
@@ -95,14 +105,21 @@ impl Again {
 
     /// Goes on with the connection. There is no greeting.
     pub async fn connect_again(self) -> Reliable {
+        let (id, token) = (self.id.clone(), self.token.clone());
+        let client = self.into_handshake().connect_ungreeted().await;
+        Reliable { client, id, token }
+    }
+
+    /// The handshake. As from an SDK, the access token is still in its query, and has expired long ago.
+    pub fn into_handshake(self) -> Handshake {
         let Again { handshake, id, token, path } = self;
-        let client = handshake.connect_ungreeted().await;
-        Reliable { client, id, token, path }
+        handshake.path(format!("{path}?access_token=expired&awps_connection_id={id}&awps_reconnection_token={token}"))
     }
 
     /// Is accepted, and closed with 1008; gives the reason.
     pub async fn is_refused(self) -> String {
-        let mut client = self.handshake.connect_ungreeted().await;
+        let mut client = self.into_handshake().connect_ungreeted().await;
+        assert_eq!(client.subprotocol.as_deref(), Some(RELIABLE));
         client.expect_bare_close(1008).await
     }
 }

@@ -91,7 +91,7 @@ function find() {
   for (const section of $("operations").children) {
     const entries = [...section.querySelectorAll("details")];
     for (const entry of entries) {
-      const text = entry.textContent.toLowerCase();
+      const text = `${entry.id} ${entry.textContent}`.toLowerCase();
       entry.hidden = !words.every((word) => text.includes(word));
       found += entry.hidden ? 0 : 1;
     }

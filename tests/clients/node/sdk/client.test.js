@@ -49,8 +49,14 @@ function suite(sdk, protocol) {
     await mark.sdk.sendToGroup("sales/europe", bytes.buffer, "binary");
     await mark.sdk.sendToGroup("sales/europe", protobuf.buffer, "protobuf");
     const heard = await anna.heard(6);
-    assert.deepEqual(heard.map((message) => message.dataType), ["text", "json", "json", "json", "binary", "protobuf"]);
-    assert.deepEqual(heard.slice(0, 4).map((message) => message.data), ["Hello, 日本!", json, "a JSON string", 17]);
+    assert.deepEqual(
+      heard.map((message) => message.dataType),
+      ["text", "json", "json", "json", "binary", "protobuf"],
+    );
+    assert.deepEqual(
+      heard.slice(0, 4).map((message) => message.data),
+      ["Hello, 日本!", json, "a JSON string", 17],
+    );
     assert.deepEqual(new Uint8Array(heard[4].data), bytes);
     assert.deepEqual(new Uint8Array(heard[5].data), protobuf);
     for (const message of heard) {
@@ -59,7 +65,10 @@ function suite(sdk, protocol) {
       assert.equal(message.fromUserId, "mark");
     }
     const numbers = protocol === "reliable" ? [1, 2, 3, 4, 5, 6] : Array(6).fill(undefined);
-    assert.deepEqual(heard.map((message) => message.sequenceId), numbers);
+    assert.deepEqual(
+      heard.map((message) => message.sequenceId),
+      numbers,
+    );
   });
 
   test("a sender hears itself, unless it wants no echo", async () => {
@@ -129,7 +138,10 @@ function suite(sdk, protocol) {
     await mark.sdk.joinGroup("team.red");
     await assert.rejects(mark.sdk.joinGroup("team.red.leads"), ({ errorDetail }) => errorDetail.name === "Forbidden");
     await mark.sdk.sendToGroup("team.red.leads", "nobody is there", "text");
-    await assert.rejects(mark.sdk.sendToGroup("other", "x", "text"), ({ errorDetail }) => errorDetail.name === "Forbidden");
+    await assert.rejects(
+      mark.sdk.sendToGroup("other", "x", "text"),
+      ({ errorDetail }) => errorDetail.name === "Forbidden",
+    );
     await mark.sdk.sendToGroup("team.red", "x", "text");
     assert.deepEqual(await mark.data(1), ["x"]);
   });
@@ -172,7 +184,8 @@ function suite(sdk, protocol) {
     const mark = await connect("hall", { userId: "mark" });
     await mark.sdk.joinGroup(group);
     const { id } = mark;
-    const announced = (event) => (message) => message.announcement?.event === event && message.announcement.userId === "mark";
+    const announced = (event) => (message) =>
+      message.announcement?.event === event && message.announcement.userId === "mark";
     await eventually(() => anna.messages.some(announced("joined")), "mark has joined");
     mark.sdk.stop();
     await eventually(() => mark.stops === 1 && mark.disconnections.length === 1, "stopped");

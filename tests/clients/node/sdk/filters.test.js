@@ -53,20 +53,29 @@ test("a filter chooses among all connections of a hub", async () => {
     "concat(userId, '!') eq 'mark!'": "mark",
     "trim(' mark ') eq userId": "mark",
     [`connectionId eq '${mark.id}'`]: "mark",
-    "true": "mark anna vic nobody",
-    "false": "",
+    true: "mark anna vic nobody",
+    false: "",
   });
 });
 
 test("a filter chooses among a group's members and a user's connections", async () => {
   const all = await office();
-  await reached((text, options) => all.back.group("sales").sendToAll(text, options), all, { "'leads' in groups": "anna", "length(groups) le 1": "mark" });
+  await reached((text, options) => all.back.group("sales").sendToAll(text, options), all, {
+    "'leads' in groups": "anna",
+    "length(groups) le 1": "mark",
+  });
   for (const client of Object.values(all.everybody)) client.forget();
-  await reached((text, options) => all.back.sendToUser("anna", text, options), all, { "'leads' in groups": "anna", "'x' in groups": "" });
+  await reached((text, options) => all.back.sendToUser("anna", text, options), all, {
+    "'leads' in groups": "anna",
+    "'x' in groups": "",
+  });
 });
 
 test("a filter and excluded connections hold together", async () => {
-  const { back, everybody: { mark, anna } } = await office();
+  const {
+    back,
+    everybody: { mark, anna },
+  } = await office();
   await back.sendToAll("1", { ...TEXT, filter: "'sales' in groups", excludedConnections: [mark.id] });
   await back.sendToAll("end", TEXT);
   assert.deepEqual(await anna.data(2), ["1", "end"]);
@@ -74,7 +83,10 @@ test("a filter and excluded connections hold together", async () => {
 });
 
 test("who fits a filter is put into groups, and taken out of them", async () => {
-  const { back, everybody: { mark, anna, vic } } = await office();
+  const {
+    back,
+    everybody: { mark, anna, vic },
+  } = await office();
   await back.addConnectionsToGroups(["a", "b/ü"], "startswith(userId, 'm') or 'leads' in groups");
   await back.group("a").sendToAll("a", TEXT);
   await back.group("b/ü").sendToAll("b", TEXT);
@@ -87,8 +99,20 @@ test("who fits a filter is put into groups, and taken out of them", async () => 
 });
 
 test("a filter that is wrong is refused before anything is delivered", async () => {
-  const { back, everybody: { mark } } = await office();
-  const wrong = ["userId", "userId eq", "userId gt 'a'", "not length(userId) gt 5", "nope eq 1", "userId eq 'x", "true and 1", "(".repeat(200) + "true" + ")".repeat(200)];
+  const {
+    back,
+    everybody: { mark },
+  } = await office();
+  const wrong = [
+    "userId",
+    "userId eq",
+    "userId gt 'a'",
+    "not length(userId) gt 5",
+    "nope eq 1",
+    "userId eq 'x",
+    "true and 1",
+    "(".repeat(200) + "true" + ")".repeat(200),
+  ];
   const refused = { statusCode: 400, code: "Error.BadRequest" };
   for (const filter of wrong) {
     await assert.rejects(back.sendToAll("x", { ...TEXT, filter }), refused, filter);
@@ -103,7 +127,11 @@ test("a filter that is wrong is refused before anything is delivered", async () 
 });
 
 test("a raw client has no subprotocol to filter by", async () => {
-  const { hub, back, everybody: { mark, anna } } = await office();
+  const {
+    hub,
+    back,
+    everybody: { mark, anna },
+  } = await office();
   const raw = await Socket.connect(hub);
   await back.sendToAll("raw", { ...TEXT, filter: "protocol eq null" });
   await back.sendToAll("plain", { ...TEXT, filter: "protocol eq 'json.webpubsub.azure.v1'" });

@@ -19,7 +19,9 @@ test("more than a thousand members are listed page by page, each exactly once", 
   const group = service(hub).group("sales/all of them");
   assert.deepEqual(await all(await group.listConnections()), []);
   for (let begun = 0; begun < MEMBERS; begun += 50) {
-    const some = Array.from({ length: 50 }, (_, n) => Socket.connect(hub, { userId: `user-${begun + n}`, groups: [group.groupName] }));
+    const some = Array.from({ length: 50 }, (_, n) =>
+      Socket.connect(hub, { userId: `user-${begun + n}`, groups: [group.groupName] }),
+    );
     await Promise.all(some);
   }
   const members = await all(await group.listConnections());
@@ -37,7 +39,10 @@ test("more than a thousand members are listed page by page, each exactly once", 
   assert.deepEqual(first, members.slice(0, 250));
 
   // From a place on that a page gave, as the API's URL or as its token.
-  const answer = await rest("GET", `/hubs/${hub}/groups/${encodeURIComponent(group.groupName)}/connections?maxpagesize=200`);
+  const answer = await rest(
+    "GET",
+    `/hubs/${hub}/groups/${encodeURIComponent(group.groupName)}/connections?maxpagesize=200`,
+  );
   const { nextLink } = await answer.json();
   const behind = (await group.listConnections()).byPage({ continuationToken: nextLink });
   assert.deepEqual((await all(behind)).flat(), members.slice(200));
@@ -57,6 +62,10 @@ test("a member without a user has no userId", async () => {
 test("what is no page is refused", async () => {
   const group = service(newHub()).group("g");
   for (const wrong of [{ maxPageSize: 0 }, { top: 0 }, { maxPageSize: -1 }]) {
-    await assert.rejects(async () => all(await group.listConnections(wrong)), { statusCode: 400 }, JSON.stringify(wrong));
+    await assert.rejects(
+      async () => all(await group.listConnections(wrong)),
+      { statusCode: 400 },
+      JSON.stringify(wrong),
+    );
   }
 });

@@ -10,8 +10,32 @@ const ANY = ["webpubsub.joinLeaveGroup", "webpubsub.sendToGroup"];
 
 // Not "." and "..": URLs are normalised before they leave the client.
 const NAMES = [
-  "sales/europe", "/", "//", "a/", "a b", "a+b", "a%2Fb", "%2F", "%252F", "100%", "ü", "e\u0301", "日本", "👩‍👩‍👧", "a.b", "a,b", "a;b=c", "a#b",
-  "a:b", ":send", "a\\b", "a'b", 'a"b', "a&b", "{group}", "connections",
+  "sales/europe",
+  "/",
+  "//",
+  "a/",
+  "a b",
+  "a+b",
+  "a%2Fb",
+  "%2F",
+  "%252F",
+  "100%",
+  "ü",
+  "e\u0301",
+  "日本",
+  "👩‍👩‍👧",
+  "a.b",
+  "a,b",
+  "a;b=c",
+  "a#b",
+  "a:b",
+  ":send",
+  "a\\b",
+  "a'b",
+  'a"b',
+  "a&b",
+  "{group}",
+  "connections",
 ];
 
 afterEach(cleanUp);
@@ -37,7 +61,10 @@ async function everyRoute(hub, names) {
     await mark.sdk.sendToGroup(name, "by a client", "text");
     await group.sendToAll("by the back end", TEXT);
     const heard = await mark.heard(2);
-    assert.deepEqual(heard.map((message) => message.group), [name, name]);
+    assert.deepEqual(
+      heard.map((message) => message.group),
+      [name, name],
+    );
 
     await group.addConnection(anna.id);
     const members = [];
@@ -60,9 +87,16 @@ async function everyRoute(hub, names) {
     assert.equal(await back.hasPermission(anna.id, "sendToGroup", { targetName: name }), true, name);
     await anna.sdk.sendToGroup(name, "nobody is there", "text");
     await back.revokePermission(anna.id, "sendToGroup", { targetName: name });
-    await assert.rejects(anna.sdk.sendToGroup(name, "x", "text"), ({ errorDetail }) => errorDetail.name === "Forbidden");
+    await assert.rejects(
+      anna.sdk.sendToGroup(name, "x", "text"),
+      ({ errorDetail }) => errorDetail.name === "Forbidden",
+    );
 
-    const ines = await Client.connect(sdk, hub, { groups: [name], roles: [`webpubsub.sendToGroup.${name}`], autoReconnect: false });
+    const ines = await Client.connect(sdk, hub, {
+      groups: [name],
+      roles: [`webpubsub.sendToGroup.${name}`],
+      autoReconnect: false,
+    });
     await ines.sdk.sendToGroup(name, "by its role", "text");
     await ines.hears("by its role");
     await group.closeAllConnections();

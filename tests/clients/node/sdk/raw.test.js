@@ -29,10 +29,16 @@ test("in the mode sendToGroup each frame is a message to the group", async () =>
   raw.socket.send("text");
   raw.socket.send(Buffer.from([0, 255]));
   const heard = await anna.heard(2);
-  assert.deepEqual(heard.map((message) => message.dataType), ["text", "binary"]);
+  assert.deepEqual(
+    heard.map((message) => message.dataType),
+    ["text", "binary"],
+  );
   assert.equal(heard[0].data, "text");
   assert.deepEqual([...new Uint8Array(heard[1].data)], [0, 255]);
-  assert.deepEqual(heard.map((message) => message.fromUserId), ["mark", "mark"]);
+  assert.deepEqual(
+    heard.map((message) => message.fromUserId),
+    ["mark", "mark"],
+  );
   // It is no member.
   await service(hub).group("sales/europe").sendToAll("members", TEXT);
   await service(hub).sendToAll("all", TEXT);
@@ -76,7 +82,11 @@ test("in the mode sendEvent a frame that nobody handles closes with 1011", async
 
 test("a query that makes no sense is refused with 400", async () => {
   const { url } = await service(newHub()).getClientAccessToken();
-  for (const wrong of ["webpubsub_mode=shout", "webpubsub_mode=sendToGroup", "webpubsub_mode=sendToGroup&group=g&noEcho=perhaps"]) {
+  for (const wrong of [
+    "webpubsub_mode=shout",
+    "webpubsub_mode=sendToGroup",
+    "webpubsub_mode=sendToGroup&group=g&noEcho=perhaps",
+  ]) {
     assert.equal(await handshake(`${url}&${wrong}`, []), 400, wrong);
   }
 });

@@ -4,7 +4,18 @@
 import assert from "node:assert/strict";
 import { afterEach, describe, test } from "node:test";
 import {
-  cleanUp, Client, CLIENT_SDKS, clientUrl, ENDPOINT, eventually, handshake, inSeconds, newHub, Proxy, rest, service,
+  cleanUp,
+  Client,
+  CLIENT_SDKS,
+  clientUrl,
+  ENDPOINT,
+  eventually,
+  handshake,
+  inSeconds,
+  newHub,
+  Proxy,
+  rest,
+  service,
 } from "./support.js";
 
 const ANY = ["webpubsub.joinLeaveGroup", "webpubsub.sendToGroup"];
@@ -53,15 +64,29 @@ function suite(sdk) {
     }
     const every = [60, 90, 130, 170];
     const [, ...cuts] = await Promise.all([
-      flow(sender, "numbers", count, receivers.map(({ client }) => client)),
+      flow(
+        sender,
+        "numbers",
+        count,
+        receivers.map(({ client }) => client),
+      ),
       ...receivers.map(({ client, proxy, cut }, index) => cutNowAndThen(client, proxy, cut, every[index], count)),
     ]);
-    assert.ok(cuts.every((number) => number >= 4), `cut ${cuts} times`);
+    assert.ok(
+      cuts.every((number) => number >= 4),
+      `cut ${cuts} times`,
+    );
     const numbers = Array.from({ length: count }, (_, n) => n);
     for (const { client, id } of receivers) {
       assert.deepEqual(await client.data(count), numbers);
-      assert.deepEqual(client.messages.map((message) => message.sequenceId), numbers.map((n) => n + 1));
-      assert.deepEqual(client.connections.map((args) => args.connectionId), [id]);
+      assert.deepEqual(
+        client.messages.map((message) => message.sequenceId),
+        numbers.map((n) => n + 1),
+      );
+      assert.deepEqual(
+        client.connections.map((args) => args.connectionId),
+        [id],
+      );
       assert.equal(client.disconnections.length, 0);
     }
   });
@@ -85,7 +110,10 @@ function suite(sdk) {
     proxy.open();
     const numbers = Array.from({ length: 22 }, (_, n) => ({ n }));
     assert.deepEqual(await mark.data(22), numbers);
-    assert.deepEqual(mark.connections.map((args) => args.connectionId), [id]);
+    assert.deepEqual(
+      mark.connections.map((args) => args.connectionId),
+      [id],
+    );
   });
 
   test("many recoveries land on whichever worker is next, and each goes on where it was", async () => {
@@ -103,8 +131,15 @@ function suite(sdk) {
       await eventually(() => proxy.accepted >= wires + clients.length, "all come back");
       await Promise.all(clients.map((client) => client.heard(round + 1)));
     }
-    for (const client of clients) assert.deepEqual(await client.data(rounds), Array.from({ length: rounds }, (_, n) => n));
-    assert.deepEqual(clients.map((client) => client.id), ids);
+    for (const client of clients)
+      assert.deepEqual(
+        await client.data(rounds),
+        Array.from({ length: rounds }, (_, n) => n),
+      );
+    assert.deepEqual(
+      clients.map((client) => client.id),
+      ids,
+    );
   });
 
   test("what an ackId has done is remembered across a cut", async () => {
@@ -164,7 +199,10 @@ function suite(sdk) {
     await eventually(async () => !(await back.connectionExists(id)), "the window is over");
     proxy.open();
     await eventually(() => mark.connections.length === 2, "a new connection");
-    assert.deepEqual(mark.disconnections.map((args) => args.connectionId), [id]);
+    assert.deepEqual(
+      mark.disconnections.map((args) => args.connectionId),
+      [id],
+    );
     assert.notEqual(mark.id, id);
     await eventually(() => back.groupExists("a"), "joined again");
     await back.group("left").sendToAll("not heard", { contentType: "text/plain" });
@@ -176,7 +214,12 @@ function suite(sdk) {
   test("an expired token does not stand in the way of a recovery", async () => {
     const proxy = await Proxy.start();
     const hub = newHub();
-    const claims = { aud: `http://127.0.0.1:${proxy.port}/client/hubs/${hub}`, sub: "mark", role: ANY, exp: inSeconds(1) };
+    const claims = {
+      aud: `http://127.0.0.1:${proxy.port}/client/hubs/${hub}`,
+      sub: "mark",
+      role: ANY,
+      exp: inSeconds(1),
+    };
     const url = clientUrl(hub, claims).replace(new URL(ENDPOINT).host, `127.0.0.1:${proxy.port}`);
     const mark = new Client(sdk, url);
     await mark.sdk.start();
@@ -242,7 +285,10 @@ function suite(sdk) {
     proxy.cut();
     await eventually(() => mark.connections.length === 2, "a new connection");
     assert.notEqual(mark.id, id);
-    assert.deepEqual(mark.disconnections.map((args) => args.connectionId), [id]);
+    assert.deepEqual(
+      mark.disconnections.map((args) => args.connectionId),
+      [id],
+    );
     await eventually(() => service(hub).groupExists("g"), "joined again");
   });
 }

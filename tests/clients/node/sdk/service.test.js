@@ -21,9 +21,18 @@ test("a message to all is from the server, in each content type", async () => {
   await back.sendToAll(Uint8Array.from([0, 1, 254, 255]).buffer);
   for (const client of clients) {
     const heard = await client.heard(4);
-    assert.deepEqual(heard.map((message) => message.kind), Array(4).fill("serverData"));
-    assert.deepEqual(heard.map((message) => message.dataType), ["text", "json", "json", "binary"]);
-    assert.deepEqual(heard.slice(0, 3).map((message) => message.data), ["Hello, 日本!", { text: "Größe", list: [1, 2.5, null] }, "a JSON string"]);
+    assert.deepEqual(
+      heard.map((message) => message.kind),
+      Array(4).fill("serverData"),
+    );
+    assert.deepEqual(
+      heard.map((message) => message.dataType),
+      ["text", "json", "json", "binary"],
+    );
+    assert.deepEqual(
+      heard.slice(0, 3).map((message) => message.data),
+      ["Hello, 日本!", { text: "Größe", list: [1, 2.5, null] }, "a JSON string"],
+    );
     assert.deepEqual([...new Uint8Array(heard[3].data)], [0, 1, 254, 255]);
   }
 });
@@ -34,7 +43,10 @@ test("json goes out byte for byte", async () => {
   const json = await Socket.connect(hub, { subprotocols: ["json.webpubsub.azure.v1"] });
   await service(hub).sendToAll({ message: "Hello world!" });
   assert.equal(await raw.frame(0), '{"message":"Hello world!"}');
-  assert.equal(await json.frame(1), '{"type":"message","from":"server","dataType":"json","data":{"message":"Hello world!"}}');
+  assert.equal(
+    await json.frame(1),
+    '{"type":"message","from":"server","dataType":"json","data":{"message":"Hello world!"}}',
+  );
   const spaced = '{ "a" : 1.0,\n"b":1e2 , "c":"\\u00e9" }';
   const headers = { "Content-Type": "application/json" };
   assert.equal((await rest("POST", `/hubs/${hub}/:send`, { headers, body: spaced })).status, 202);
@@ -56,7 +68,8 @@ test("a user on three devices is one user", async () => {
   const hub = newHub();
   const back = service(hub);
   const devices = [];
-  for (const protocol of ["reliable", "plain", "reliable"]) devices.push(await connect(hub, { userId: "mark", protocol }));
+  for (const protocol of ["reliable", "plain", "reliable"])
+    devices.push(await connect(hub, { userId: "mark", protocol }));
   const anna = await connect(hub, { userId: "anna" });
   assert.equal(await back.userExists("mark"), true);
   assert.equal(await back.userExists("nobody"), false);
@@ -221,8 +234,14 @@ test("a message may have a time to live of up to 300 seconds", async () => {
   await back.sendToConnection(mark.id, "3", { ...TEXT, messageTtlSeconds: 1 });
   await back.group("g").sendToAll("4", { ...TEXT, messageTtlSeconds: 0 });
   assert.deepEqual(await mark.data(4), ["1", "2", "3", "4"]);
-  await assert.rejects(back.sendToAll("x", { ...TEXT, messageTtlSeconds: 301 }), { statusCode: 400, code: "Error.BadRequest" });
-  await assert.rejects(back.sendToAll("x", { ...TEXT, messageTtlSeconds: -1 }), { statusCode: 400, code: "Error.BadRequest" });
+  await assert.rejects(back.sendToAll("x", { ...TEXT, messageTtlSeconds: 301 }), {
+    statusCode: 400,
+    code: "Error.BadRequest",
+  });
+  await assert.rejects(back.sendToAll("x", { ...TEXT, messageTtlSeconds: -1 }), {
+    statusCode: 400,
+    code: "Error.BadRequest",
+  });
 });
 
 test("a group that cannot be one, and a hub that cannot be one, are told as the SDK's errors", async () => {
@@ -245,4 +264,16 @@ test("hubs are apart, and have no case", async () => {
   assert.deepEqual(await mark.data(1), ["1"]);
   assert.deepEqual(await anna.data(1), ["2"]);
   assert.equal(await service(other).connectionExists(mark.id), false);
+});
+
+test("each published version of the API is taken, and no version at all, but no other", async () => {
+  const hub = newHub();
+  await connect(hub, { userId: "mark" });
+  const status = async (query) => (await rest("HEAD", `/hubs/${hub}/users/mark${query}`)).status;
+  for (const version of ["2021-10-01", "2022-11-01", "2023-07-01", "2024-01-01", "2024-12-01"]) {
+    assert.equal(await status(`?api-version=${version}`), 200, version);
+  }
+  assert.equal(await status(""), 200);
+  assert.equal(await status("?api-version=2020-01-01"), 400);
+  assert.equal(await status("?api-version=2024-12-01&api-version=2024-12-01"), 400);
 });

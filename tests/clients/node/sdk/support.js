@@ -4,9 +4,13 @@
 // `../../run` starts the server and names it in WebPubSubConnectionString, as a back end gets it.
 
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
 import { createHmac } from "node:crypto";
 import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
 import net from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { WebPubSubServiceClient } from "@azure/web-pubsub";
 import * as current from "@azure/web-pubsub-client";
 import * as next from "web-pubsub-client-next";
@@ -62,7 +66,10 @@ export class Client {
   failedJoins = [];
 
   constructor(sdk, credential, { protocol, ...options } = {}) {
-    const settings = { messageRetryOptions: { maxRetries: 1, retryDelayInMs: 50 }, reconnectRetryOptions: { retryDelayInMs: 50 } };
+    const settings = {
+      messageRetryOptions: { maxRetries: 1, retryDelayInMs: 50 },
+      reconnectRetryOptions: { retryDelayInMs: 50 },
+    };
     if (protocol === "plain") settings.protocol = sdk.WebPubSubJsonProtocol();
     if (protocol === "reliable") settings.protocol = sdk.WebPubSubJsonReliableProtocol();
     this.sdk = new sdk.WebPubSubClient(credential, { ...settings, ...options });
@@ -108,7 +115,11 @@ export class Client {
 
   /** Waits until it can send, after its wire was cut and it has come back. */
   async isBack() {
-    const says = () => this.sdk.sendEvent("here", "x", "text", { fireAndForget: true }).then(() => true, () => false);
+    const says = () =>
+      this.sdk.sendEvent("here", "x", "text", { fireAndForget: true }).then(
+        () => true,
+        () => false,
+      );
     await eventually(says, "the client is back");
   }
 
@@ -252,5 +263,45 @@ export class Proxy {
   #stop() {
     this.close();
     this.server.close();
+  }
+}
+
+/** A server of a test's own, for what needs another configuration, or an end. PROGRAM is the folkmoot that is started. */
+export class Server {
+  static async start(settings = {}) {
+    const server = new Server();
+    server.folder = await mkdtemp(join(tmpdir(), "folkmoot-"));
+    server.settings = {
+      "server.port": 0,
+      "server.workers": 2,
+      "log.level": "error",
+      "auth.access_keys": KEY,
+      ...settings,
+    };
+    await server.begin();
+    return server;
+  }
+
+  async begin() {
+    const flags = Object.entries(this.settings).flatMap(([key, value]) => ["--set", `${key}=${value}`]);
+    this.process = spawn(process.env.PROGRAM, flags, { cwd: this.folder, stdio: ["ignore", "pipe", "inherit"] });
+    let printed = "";
+    this.process.stdout.on("data", (text) => (printed += text));
+    const [, port] = await eventually(() => /ws:\/\/127\.0\.0\.1:(\d+)\/ws/.exec(printed), "the server has started");
+    // Where it is begun again.
+    this.settings["server.port"] = port;
+    this.endpoint = `http://127.0.0.1:${port}`;
+    this.connectionString = `Endpoint=${this.endpoint};AccessKey=${KEY};Version=1.0;`;
+  }
+
+  async end() {
+    this.process.kill("SIGTERM");
+    const [status] = await once(this.process, "exit");
+    assert.equal(status, 0);
+  }
+
+  async remove() {
+    await this.end();
+    await rm(this.folder, { recursive: true });
   }
 }

@@ -2,7 +2,22 @@
 
 import assert from "node:assert/strict";
 import { afterEach, test } from "node:test";
-import { cleanUp, Client, CLIENT_SDKS, clientUrl, CONNECTION_STRING, ENDPOINT, eventually, handshake, inSeconds, KEY, newHub, service, Socket, token } from "./support.js";
+import {
+  cleanUp,
+  Client,
+  CLIENT_SDKS,
+  clientUrl,
+  CONNECTION_STRING,
+  ENDPOINT,
+  eventually,
+  handshake,
+  inSeconds,
+  KEY,
+  newHub,
+  service,
+  Socket,
+  token,
+} from "./support.js";
 
 const SECOND_KEY = "the-second-key-of-these-tests-0123456789";
 const sdk = CLIENT_SDKS["client 1.0.4"];
@@ -54,6 +69,26 @@ test("a token is for its hub and its server", async () => {
   assert.ok(await starts(clientUrl(hub, { aud: `${ENDPOINT.replace("http", "wss")}/client/hubs/${hub}` })));
 });
 
+test("a server behind a proxy takes tokens for its public name", async () => {
+  // The SDK speaks to one address, and signs for the other.
+  const [, reverseProxyEndpoint] = /^Endpoint=(.*?);/.exec(process.env.ShortWindowConnectionString);
+  const hub = newHub();
+  const connectionString = `Endpoint=http://chat.example.com;AccessKey=${KEY};Version=1.0;`;
+  const back = service(hub, { connectionString, reverseProxyEndpoint });
+  const { url } = await back.getClientAccessToken({ userId: "mark", groups: ["a/ü"] });
+  const mark = new Client(sdk, url.replace("ws://chat.example.com", reverseProxyEndpoint.replace("http", "ws")));
+  await mark.sdk.start();
+  await eventually(() => mark.connections.length === 1, "connected");
+  await back.group("a/ü").sendToAll("x", { contentType: "text/plain" });
+  assert.deepEqual(await mark.data(1), ["x"]);
+  assert.equal(await back.userExists("mark"), true);
+
+  const elsewhere = connectionString.replace("chat.example.com", "other.example.com");
+  await assert.rejects(service(hub, { connectionString: elsewhere, reverseProxyEndpoint }).sendToAll("x"), {
+    statusCode: 401,
+  });
+});
+
 test("whoever has no token is let in only where a hub is open to anybody", async () => {
   assert.ok(!(await starts(`${ENDPOINT.replace("http", "ws")}/client/hubs/${newHub()}`)));
   assert.ok(await starts(`${ENDPOINT.replace("http", "ws")}/client/hubs/open`));
@@ -88,7 +123,8 @@ test("the token may stand in each place that the service takes it from", async (
 
 test("a token that the server generates is one that the SDK can use", async () => {
   const hub = newHub();
-  const path = `/api/hubs/${hub}/:generateToken?api-version=2024-12-01&userId=mark&role=webpubsub.sendToGroup.g&group=g&minutesToExpire=5`;
+  const query = "api-version=2024-12-01&userId=mark&role=webpubsub.sendToGroup.g&group=g&minutesToExpire=5";
+  const path = `/api/hubs/${hub}/:generateToken?${query}`;
   const Authorization = `Bearer ${token({ aud: ENDPOINT + path, exp: inSeconds(60) })}`;
   const answer = await fetch(ENDPOINT + path, { method: "POST", headers: { Authorization } });
   assert.equal(answer.status, 200);
@@ -129,7 +165,10 @@ test("a reconnection token is no access token, and nobody recovers with an acces
   assert.ok(reconnectionToken.length > 0);
   assert.equal(await handshake(`${baseUrl}?access_token=${reconnectionToken}`, reliable), 401);
   for (const wrong of [access, "x", reconnectionToken.slice(0, -2)]) {
-    const thief = new Socket(`${baseUrl}?awps_connection_id=${connectionId}&awps_reconnection_token=${wrong}`, reliable);
+    const thief = new Socket(
+      `${baseUrl}?awps_connection_id=${connectionId}&awps_reconnection_token=${wrong}`,
+      reliable,
+    );
     assert.equal((await thief.closed).code, 1008);
     assert.equal(thief.frames.length, 0);
   }

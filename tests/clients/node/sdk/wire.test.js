@@ -22,7 +22,11 @@ async function connect(hub, { subprotocols = RELIABLE, userId = "mark", groups =
 
 /** The same connection on a new socket. */
 async function recover(hub, { connectionId, reconnectionToken }) {
-  const query = new URLSearchParams({ access_token: "ignored", awps_connection_id: connectionId, awps_reconnection_token: reconnectionToken });
+  const query = new URLSearchParams({
+    access_token: "ignored",
+    awps_connection_id: connectionId,
+    awps_reconnection_token: reconnectionToken,
+  });
   const client = new Socket(`${ENDPOINT.replace("http", "ws")}/client/hubs/${hub}?${query}`, RELIABLE);
   await once(client.socket, "open");
   return client;
@@ -53,14 +57,16 @@ function say(client, frame) {
 /** Says something and waits for its ack. */
 async function ask(client, frame) {
   say(client, frame);
-  const ack = () => client.frames.map((text) => JSON.parse(text)).find(({ type, ackId }) => type === "ack" && ackId === frame.ackId);
+  const ack = () =>
+    client.frames.map((text) => JSON.parse(text)).find(({ type, ackId }) => type === "ack" && ackId === frame.ackId);
   return eventually(ack, `ack ${frame.ackId}`);
 }
 
 test("only a reliable connection is given a reconnection token", async () => {
   const hub = newHub();
   const [reliable, plain] = [await connect(hub), await connect(hub, { subprotocols: PLAIN })];
-  const start = (client) => `{"type":"system","event":"connected","userId":"mark","connectionId":"${client.connected.connectionId}"`;
+  const start = (client) =>
+    `{"type":"system","event":"connected","userId":"mark","connectionId":"${client.connected.connectionId}"`;
   assert.ok(reliable.frames[0].startsWith(`${start(reliable)},"reconnectionToken":"`), reliable.frames[0]);
   assert.ok(plain.frames[0].startsWith(start(plain)));
   assert.equal(plain.connected.reconnectionToken, undefined);
@@ -83,8 +89,14 @@ test("each frame has the bytes that the service would send", async () => {
   await heard(plain, 4);
   await heard(reliable, 4);
   const is = (client) => client.frames.filter((frame) => frame.startsWith('{"type":"message"'));
-  assert.deepEqual(is(plain), bodies.map((body) => `${body}}`));
-  assert.deepEqual(is(reliable), bodies.map((body, index) => `${body},"sequenceId":${index + 1}}`));
+  assert.deepEqual(
+    is(plain),
+    bodies.map((body) => `${body}}`),
+  );
+  assert.deepEqual(
+    is(reliable),
+    bodies.map((body, index) => `${body},"sequenceId":${index + 1}}`),
+  );
   assert.ok(plain.frames.includes('{"type":"ack","ackId":1,"success":true}'));
 });
 
@@ -109,7 +121,12 @@ test("what was acknowledged is not sent again, and the rest is, in order and bef
   const back = await recover(hub, mark.connected);
   await heard(back, 3);
   await ask(anna, { type: "sendToGroup", group: "h", dataType: "text", data: "7", ackId: 2 });
-  assert.deepEqual(await heard(back, 4), [[4, "4"], [5, "5"], [6, "6"], [7, "7"]]);
+  assert.deepEqual(await heard(back, 4), [
+    [4, "4"],
+    [5, "5"],
+    [6, "6"],
+    [7, "7"],
+  ]);
 });
 
 test("a recovery takes the place of a socket that still seems to be alive", async () => {
@@ -120,10 +137,16 @@ test("a recovery takes the place of a socket that still seems to be alive", asyn
   const back = await recover(hub, mark.connected);
   await mark.closed;
   await service(hub).sendToAll("2", TEXT);
-  assert.deepEqual(await heard(back, 2), [[1, "1"], [2, "2"]]);
+  assert.deepEqual(await heard(back, 2), [
+    [1, "1"],
+    [2, "2"],
+  ]);
   // As often as one likes.
   const again = await recover(hub, mark.connected);
-  assert.deepEqual(await heard(again, 2), [[1, "1"], [2, "2"]]);
+  assert.deepEqual(await heard(again, 2), [
+    [1, "1"],
+    [2, "2"],
+  ]);
   await ask(again, { type: "joinGroup", group: "h", ackId: 1 });
 });
 
@@ -137,13 +160,20 @@ test("a recovered connection keeps its groups, its roles and the ackIds that suc
   assert.equal(again.error.name, "Duplicate");
   assert.equal(again.error.message, "Message with ack-id: 1 has been processed");
   assert.equal((await ask(back, { type: "joinGroup", group: "other", ackId: 2 })).error.name, "Forbidden");
-  assert.equal((await ask(back, { type: "sendToGroup", group: "h", dataType: "text", data: "x", ackId: 3 })).success, true);
+  assert.equal(
+    (await ask(back, { type: "sendToGroup", group: "h", dataType: "text", data: "x", ackId: 3 })).success,
+    true,
+  );
   assert.deepEqual(await heard(back, 1), [[1, "x"]]);
 });
 
 test("an abort and a close with 1001 are losses, from which a client comes back", async () => {
   const hub = newHub();
-  for (const lose of [(socket) => socket.terminate(), (socket) => socket.close(1001, "going away"), (socket) => socket.close(4000)]) {
+  for (const lose of [
+    (socket) => socket.terminate(),
+    (socket) => socket.close(1001, "going away"),
+    (socket) => socket.close(4000),
+  ]) {
     const mark = await connect(hub);
     lose(mark.socket);
     await mark.closed;
@@ -203,7 +233,10 @@ test("a message that has expired is not sent again", async () => {
   await eventually(() => Date.now() > sent + 1_500, "the second is over");
   const again = await recover(hub, mark.connected);
   await eventually(() => messages(again).some(({ data }) => data === "always"), "always");
-  assert.deepEqual(messages(again).map(({ data }) => data), ["long", "always"]);
+  assert.deepEqual(
+    messages(again).map(({ data }) => data),
+    ["long", "always"],
+  );
 });
 
 test("the first subprotocol that is known is chosen and echoed, and none otherwise", async () => {
@@ -219,7 +252,12 @@ for (const subprotocols of [PLAIN, RELIABLE]) describe(subprotocols[0], () => mi
 function mistakes(subprotocols) {
   test("mistakes end a connection with their codes", async () => {
     const hub = newHub();
-    for (const [mistake, code] of [["{", 1007], ['{"type":"shout"}', 1007], [Buffer.from("{}"), 1003], ["x".repeat(2 ** 20 + 1), 1009]]) {
+    for (const [mistake, code] of [
+      ["{", 1007],
+      ['{"type":"shout"}', 1007],
+      [Buffer.from("{}"), 1003],
+      ["x".repeat(2 ** 20 + 1), 1009],
+    ]) {
       const mark = await connect(hub, { subprotocols });
       mark.socket.send(mistake);
       const closed = await mark.closed;
@@ -230,7 +268,12 @@ function mistakes(subprotocols) {
 
   test("a mistake with an ackId is a bad request, and the connection stays", async () => {
     const mark = await connect(newHub(), { subprotocols });
-    const wrong = [{ type: "shout" }, { type: "joinGroup" }, { type: "sendToGroup", group: "g", dataType: "json", data: null }, { type: "joinGroup", group: " " }];
+    const wrong = [
+      { type: "shout" },
+      { type: "joinGroup" },
+      { type: "sendToGroup", group: "g", dataType: "json", data: null },
+      { type: "joinGroup", group: " " },
+    ];
     for (const [index, frame] of wrong.entries()) {
       const { error } = await ask(mark, { ...frame, ackId: index + 1 });
       assert.equal(error.name, "BadRequest");

@@ -1,4 +1,4 @@
-"""What the suites with the Web PubSub SDKs share: both kinds of clients behind one face, a TCP proxy whose wires can be cut.
+"""What the suites with the Web PubSub SDKs share: clients and services behind one face, and a TCP proxy that cuts wires.
 
 The SDKs come in a blocking and in an asynchronous form. Tests are written once, for both: `Client` and `Service` call the
 blocking one in a thread. `../../run` starts the servers and names them in the environment, as a back end gets them.
@@ -73,7 +73,9 @@ class Service:
         method = getattr(self.sdk, name)
 
         async def call(*args, **options):
-            return await (method(*args, **options) if self.asynchronous else asyncio.to_thread(method, *args, **options))
+            return await (
+                method(*args, **options) if self.asynchronous else asyncio.to_thread(method, *args, **options)
+            )
 
         return call
 
@@ -94,8 +96,15 @@ class Client:
         self.asynchronous = asynchronous
         self.messages, self.connections, self.disconnections, self.stops, self.failed_joins = [], [], [], [], []
         # The blocking form sleeps through an ack, or an opening, that is quicker than it is, until the timeout.
-        quick = {"ack_timeout": 5, "start_timeout": 5, "message_retry_total": 1, "message_retry_backoff_factor": 0.05,
-                 "reconnect_retry_total": 20, "reconnect_retry_backoff_factor": 0.05, "reconnect_retry_backoff_max": 1}
+        quick = {
+            "ack_timeout": 5,
+            "start_timeout": 5,
+            "message_retry_total": 1,
+            "message_retry_backoff_factor": 0.05,
+            "reconnect_retry_total": 20,
+            "reconnect_retry_backoff_factor": 0.05,
+            "reconnect_retry_backoff_max": 1,
+        }
         credential = sdk.WebPubSubClientCredential(credential)
         self.sdk = sdk.WebPubSubClient(credential, protocol_type=PROTOCOLS[protocol], **quick, **options)
 
@@ -245,6 +254,16 @@ class Suite(unittest.IsolatedAsyncioTestCase):
 
     async def asyncSetUp(self):
         self.hub = new_hub()
+        self.clients = []
+
+    async def asyncTearDown(self):
+        for client in self.clients:
+            # The asynchronous form would wait out the second that is between two of its acknowledgements.
+            if self.asynchronous and client.sdk._task_seq_ack:
+                client.sdk._task_seq_ack.cancel()
+        # In the middle of a recovery it passes that on as its own end.
+        closing = asyncio.gather(*(client.call("close") for client in self.clients), return_exceptions=True)
+        await asyncio.wait_for(closing, DEADLINE)
 
     def service(self, hub=None, connection_string=CONNECTION_STRING):
         service = Service(hub or self.hub, self.asynchronous, connection_string)
@@ -259,12 +278,8 @@ class Suite(unittest.IsolatedAsyncioTestCase):
     def client(self, credential, **options):
         options.setdefault("protocol", self.protocol)
         client = Client(credential, self.asynchronous, **options)
-        self.addAsyncCleanup(self.stop, client)
+        self.clients.append(client)
         return client
-
-    @staticmethod
-    async def stop(client):
-        await asyncio.wait_for(client.call("close"), DEADLINE)
 
     async def connect(self, hub=None, *, user_id=None, roles=ANY, groups=None, through=None, **options):
         """A client that is connected. `through` is the proxy that it connects by."""
@@ -296,5 +311,9 @@ def both_forms(suite, **variants):
     for form in ("Blocking", "Asynchronous"):
         for name, settings in (variants or {"": {}}).items():
             title = f"{form}{name}{suite.__name__}"
-            made[title] = type(title, (suite, Suite), {"asynchronous": form == "Asynchronous", "__module__": suite.__module__, **settings})
+            made[title] = type(
+                title,
+                (suite, Suite),
+                {"asynchronous": form == "Asynchronous", "__module__": suite.__module__, **settings},
+            )
     return made

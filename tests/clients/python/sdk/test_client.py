@@ -75,7 +75,11 @@ class Clients:
     async def test_what_no_role_allows_is_forbidden_after_the_sdks_retries_and_the_connection_stays(self):
         mark = await self.connect(roles=["webpubsub.joinLeaveGroup.mine", "webpubsub.sendToGroup.mine"])
         # Each operation is tried twice, under an ack id of its own.
-        for ack_id, refused in ((2, mark.join_group("yours")), (4, mark.leave_group("yours")), (6, mark.send_to_group("yours", "x", "text"))):
+        for ack_id, refused in (
+            (2, mark.join_group("yours")),
+            (4, mark.leave_group("yours")),
+            (6, mark.send_to_group("yours", "x", "text")),
+        ):
             with self.assertRaises(SendMessageError) as error:
                 await refused
             self.assertEqual(error.exception.error_detail.name, "Forbidden")

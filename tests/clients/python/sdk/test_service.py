@@ -1,15 +1,38 @@
 """Every method of the SDK for back ends, in both of its forms."""
 
+import asyncio
 import io
 
+import aiohttp
 from azure.core.exceptions import ClientAuthenticationError, HttpResponseError, ResourceNotFoundError
 
 from support import CONNECTION_STRING, KEY, both_forms, eventually
 
 TEXT = {"content_type": "text/plain"}
 # URLs are normalised before they leave the client, so "." and ".." are no names for it.
-NAMES = ["sales/europe", "/", "a/", "a b", "a+b", "a%2Fb", "%2F", "%252F", "100%", "ü", "日本", "👩‍👩‍👧", "a,b", "a;b=c", "a#b", "a:b", ":send",
-         "a'b", 'a"b', "a&b", "{group}"]
+NAMES = [
+    "sales/europe",
+    "/",
+    "a/",
+    "a b",
+    "a+b",
+    "a%2Fb",
+    "%2F",
+    "%252F",
+    "100%",
+    "ü",
+    "日本",
+    "👩‍👩‍👧",
+    "a,b",
+    "a;b=c",
+    "a#b",
+    "a:b",
+    ":send",
+    "a'b",
+    'a"b',
+    "a&b",
+    "{group}",
+]
 
 
 class Services:
@@ -23,8 +46,15 @@ class Services:
         await service.send_to_all(io.BytesIO(b"\x00\x01\xfe\xff"), content_type="application/octet-stream")
         for client in clients:
             heard = [(message.data_type, message.data) for message in await client.heard(4)]
-            self.assertCountEqual(heard, [("text", "Hello, 日本!"), ("json", {"text": "Größe", "list": [1, 2.5, None]}),
-                                          ("json", "a JSON string"), ("binary", memoryview(b"\x00\x01\xfe\xff"))])
+            self.assertCountEqual(
+                heard,
+                [
+                    ("text", "Hello, 日本!"),
+                    ("json", {"text": "Größe", "list": [1, 2.5, None]}),
+                    ("json", "a JSON string"),
+                    ("binary", memoryview(b"\x00\x01\xfe\xff")),
+                ],
+            )
 
     async def test_excluded_connections_do_not_get_a_message(self):
         mark, anna = await self.connect(groups=["g"]), await self.connect(groups=["g"])
@@ -143,7 +173,9 @@ class Services:
         self.assertFalse(await service.has_permission("sendToGroup", "nobody", target_name=group))
 
     async def test_a_filter_chooses_who_gets_a_message(self):
-        mark, anna = await self.connect(user_id="mark", groups=["sales"]), await self.connect(user_id="anna", groups=["sales", "leads"])
+        mark, anna = await self.connect(user_id="mark", groups=["sales"]), await self.connect(
+            user_id="anna", groups=["sales", "leads"]
+        )
         vic, nobody = await self.connect(user_id="vic's"), await self.connect()
         service = self.service()
         await service.send_to_all("1", filter="startswith(userId, 'm') or 'leads' in groups", **TEXT)
@@ -161,15 +193,27 @@ class Services:
         self.assertEqual(await nobody.data(2), ["2", "end"])
 
     async def test_more_than_one_page_of_members_is_listed(self):
-        clients = [await self.connect(user_id=f"user-{n}", groups=["all"], protocol="plain") for n in range(5)]
         service = self.service()
-        pages = await service.members("all")
-        self.assertEqual([len(page) for page in pages], [5])
-        self.assertEqual({(member.connection_id, member.user_id) for member in pages[0]},
-                         {(client.id, client.connections[0].user_id) for client in clients})
-        first = [member for page in await service.members("all", top=3) for member in page]
-        self.assertEqual([member.connection_id for member in first], [member.connection_id for member in pages[0][:3]])
-        self.assertEqual(await service.members("nobody"), [[]])
+        self.assertEqual(await service.members("all of them"), [[]])
+        users = {f"user-{n}" for n in range(410)}
+        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
+
+            async def enter(user):
+                token = await service.get_client_access_token(user_id=user, groups=["all of them"])
+                return await session.ws_connect(token["url"])
+
+            # They are connected for as long as somebody has them.
+            sockets = await asyncio.gather(*map(enter, users))
+            pages = await service.members("all of them")
+            self.assertEqual([len(page) for page in pages], [200, 200, 10])
+            members = [member for page in pages for member in page]
+            self.assertEqual({member.user_id for member in members}, users)
+            self.assertEqual(len({member.connection_id for member in members}), len(users))
+            first = [member for page in await service.members("all of them", top=250) for member in page]
+            self.assertEqual(
+                [member.connection_id for member in first], [member.connection_id for member in members[:250]]
+            )
+            del sockets
 
     async def test_every_route_takes_every_name(self):
         mark, anna = await self.connect(user_id="mark"), await self.connect(user_id="anna")
@@ -185,7 +229,9 @@ class Services:
                 mark.messages.clear()
                 await mark.join_group(name)
                 await mark.send_to_group(name, "by a client", "text")
-                await service.send_to_group(name, "by the back end", filter="'{}' in groups".format(name.replace("'", "''")), **TEXT)
+                await service.send_to_group(
+                    name, "by the back end", filter="'{}' in groups".format(name.replace("'", "''")), **TEXT
+                )
                 self.assertEqual(await mark.data(2), ["by a client", "by the back end"])
                 self.assertEqual({message.group for message in mark.messages}, {name})
                 await service.add_connection_to_group(name, anna.id)
