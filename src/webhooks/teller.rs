@@ -18,7 +18,6 @@ pub struct Teller<U: UserData> {
     metrics: Metrics,
     #[expect(dead_code, reason = "held for its drop")]
     counted: Counted,
-    #[expect(clippy::type_complexity, reason = "no value of the type is held")]
     user: std::marker::PhantomData<fn() -> U>,
 }
 

@@ -2,6 +2,7 @@
 //! wants to hear of them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::http::Method;
 use aws_lc_rs::hmac;
@@ -9,6 +10,7 @@ use folkmoot::config::{Origins, SystemEvent, WebhookConfig};
 use serde_json::json;
 use tokio::sync::Semaphore;
 
+use crate::support::reliable::Reliable;
 use crate::support::{Receiver, Reply, Setup, Started, on_both_transports, welcome};
 
 const LIFE: [&str; 4] = ["connected", "disconnected", "joined", "left"];
@@ -18,6 +20,8 @@ on_both_transports! {
     every_event_has_the_headers_of_a_cloud_event,
     the_first_webhook_that_an_event_is_for_gets_it,
     a_server_that_stops_tells_of_every_end_first,
+    a_connection_that_goes_on_by_another_socket_is_the_same_to_a_webhook,
+    a_connection_whose_client_is_away_ends_with_the_server,
 }
 
 async fn a_webhook_is_told_of_a_life_in_its_order(setup: Setup) {
@@ -93,7 +97,16 @@ async fn the_first_webhook_that_an_event_is_for_gets_it(setup: Setup) {
 }
 
 async fn a_server_that_stops_tells_of_every_end_first(setup: Setup) {
-    let mut app = Receiver::start().await;
+    let mut app = Receiver::answering(|_| {
+        std::thread::sleep(Duration::from_millis(100));
+        Reply::status(204)
+    })
+    .await;
+    // Everybody is gone long before the application has been told of everybody.
+    let setup = setup.config(|config| {
+        config.webhooks.lanes = 1;
+        config.shutdown.timeout = Duration::from_millis(200);
+    });
     let server = setup.webhook(&app.url(), &["disconnected"], &[]).start().await;
     let mut people = Vec::new();
     for _ in 0..10 {
@@ -104,6 +117,36 @@ async fn a_server_that_stops_tells_of_every_end_first(setup: Setup) {
     for _ in people {
         app.expect("disconnected").await;
     }
+}
+
+async fn a_connection_that_goes_on_by_another_socket_is_the_same_to_a_webhook(setup: Setup) {
+    let mut app = Receiver::answering(|seen| match seen.event() {
+        "connect" => Reply::status(204).with("ce-connectionState", "kept"),
+        _ => Reply::status(204),
+    })
+    .await;
+    let server = setup.webhook(&app.url(), &["connect", "connected", "disconnected"], &["*"]).start().await;
+    let mut mark = Reliable::connect(&server, 1).await;
+    app.expect("connect").await;
+    let connected = app.expect("connected").await;
+    mark.cut(&server).await;
+    let mut back = mark.recover(&server).await;
+    back.client.ask_ok(json!({"type": "event", "event": "look", "data": 1})).await;
+    let look = app.expect("look").await;
+    assert_eq!(look.header("ce-connectionid"), connected.header("ce-connectionid"));
+    assert_eq!(look.header("ce-connectionstate"), "kept");
+    assert_eq!(look.header("ce-subprotocol"), "json.reliable.webpubsub.azure.v1");
+    back.client.close(Some(1000)).await;
+    app.expect("disconnected").await;
+}
+
+async fn a_connection_whose_client_is_away_ends_with_the_server(setup: Setup) {
+    let mut app = Receiver::start().await;
+    let server = setup.webhook(&app.url(), &["disconnected"], &[]).start().await;
+    let mut mark = Reliable::connect(&server, 1).await;
+    mark.cut(&server).await;
+    drop(server);
+    app.expect("disconnected").await;
 }
 
 #[tokio::test]
