@@ -229,3 +229,10 @@ function suite(sdk, protocol) {
     assert.deepEqual(await mark.data(2), ["one copy", "end"]);
   });
 }
+
+test("streams are not spoken: opening one fails, and the SDK connects anew", async () => {
+  const mark = await Client.connect(CLIENT_SDKS["client 1.1.0"], newHub(), { roles: ANY });
+  await assert.rejects(mark.sdk.openGroupStream("g"), /failed before start/);
+  await eventually(() => mark.connections.length === 2, "connected");
+  await mark.sdk.joinGroup("g");
+});
