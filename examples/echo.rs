@@ -72,6 +72,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     config.limits.max_message_bytes = MESSAGE_BYTES;
     config.limits.max_fragments = 1 << 20;
     config.limits.outbound_bytes = 2 * MESSAGE_BYTES;
+    config.reliable.buffer_bytes = 2 * MESSAGE_BYTES;
     // The suite sends as fast as it gets its echo.
     config.limits.messages_per_second = 1_000_000;
     config.limits.bytes_per_second = 1 << 30;

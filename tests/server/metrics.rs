@@ -60,6 +60,7 @@ async fn every_metric_has_a_text_a_type_a_name_with_its_unit_and_a_closed_set_of
             "folkmoot_limits_reached_total" => &["limit"],
             "folkmoot_closes_total" => &["code", "reason"],
             "folkmoot_build_info" => &["version"],
+            "folkmoot_webhook_requests_total" => &["outcome"],
             // Nothing is counted by user or by group.
             _ => &[],
         };
