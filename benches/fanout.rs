@@ -85,6 +85,7 @@ fn worker(subprotocol: Subprotocol) -> (Slots, Publication) {
         from: UserId::parse("user-2").ok(),
         except: None,
         excluded: Vec::new(),
+        only: None,
         content: Data::text("x".repeat(128)).into(),
         announcement: None,
         permit: None,
