@@ -62,7 +62,7 @@ async fn when_nobody_has_come_back_in_time_it_is_announced_and_over(setup: Setup
     assert_eq!(left["announcement"]["reason"], "disconnected");
     server.metric_becomes("folkmoot_connections", 1.0).await;
     server.metric_becomes("folkmoot_connections_suspended", 0.0).await;
-    let reason = mark.handshake(&server).is_refused().await;
+    let reason = mark.handshake(&server).expect_refusal().await;
     assert!(reason.contains("cannot be recovered"), "{reason}");
     assert_eq!(server.metric("folkmoot_connections_closed_total").await, 1.0);
 }
@@ -84,7 +84,7 @@ async fn closing_with_1000_or_without_a_code_or_breaking_the_protocol_is_final(s
             }
         }
         server.metric_becomes("folkmoot_connections", 0.0).await;
-        mark.handshake(&server).is_refused().await;
+        mark.handshake(&server).expect_refusal().await;
     }
     assert_eq!(server.metric("folkmoot_connections_suspended").await, 0.0);
 }
@@ -110,13 +110,13 @@ async fn who_is_closed_or_kicked_while_away_is_gone_at_once_and_cannot_come_back
         assert_eq!(server.api("DELETE", &path, &[], "").await.status, 204);
         server.metric_becomes("folkmoot_connections", 0.0).await;
         server.metric_becomes("folkmoot_connections_suspended", 0.0).await;
-        mark.handshake(&server).is_refused().await;
+        mark.handshake(&server).expect_refusal().await;
         // Neither can one who has a socket: SDKs try it after 1000.
         let mut mark = Reliable::connect(&server, 1).await;
         let path = format!("/api/hubs/chat/connections/{}{query}", mark.id);
         assert_eq!(server.api("DELETE", &path, &[], "").await.status, 204);
         mark.client.expect_close(if query.is_empty() { 1000 } else { 1008 }, "").await;
-        mark.handshake(&server).is_refused().await;
+        mark.handshake(&server).expect_refusal().await;
         server.metric_becomes("folkmoot_connections", 0.0).await;
     }
 }
@@ -131,7 +131,7 @@ async fn who_acknowledges_nothing_is_closed_and_cannot_come_back(setup: Setup) {
     }
     assert_eq!(mark.read(10).await.len(), 10);
     mark.client.expect_close(1008, "The reliable message buffer is full.").await;
-    mark.handshake(&server).is_refused().await;
+    mark.handshake(&server).expect_refusal().await;
     assert_eq!(server.metric("folkmoot_limits_reached_total{limit=\"reliable_buffer\"}").await, 1.0);
     // Who does is not, however many there are.
     let mut mark = Reliable::connect(&server, 1).await;
@@ -156,7 +156,7 @@ async fn who_is_sent_too_much_while_away_is_gone_at_once(setup: Setup) {
     }
     server.metric_becomes("folkmoot_connections", 1.0).await;
     server.metric_becomes("folkmoot_connections_suspended", 0.0).await;
-    mark.handshake(&server).is_refused().await;
+    mark.handshake(&server).expect_refusal().await;
 }
 
 async fn a_frame_that_was_done_is_not_done_again_on_the_next_socket(setup: Setup) {
@@ -287,7 +287,7 @@ async fn an_undeclared_hub_stays_open_for_who_may_come_back(setup: Setup) {
     }
     mark.client.close(Some(1000)).await;
     server.metric_becomes("folkmoot_connections", 0.0).await;
-    mark.handshake(&server).at_path("/client/hubs/elsewhere").is_refused().await;
+    mark.handshake(&server).at_path("/client/hubs/elsewhere").expect_refusal().await;
 }
 
 /// The drain ends those who are away as well, and does not wait for them.

@@ -24,7 +24,7 @@ async fn only_the_token_of_the_connection_itself_goes_on_with_it(setup: Setup) {
     let access = server.token().claim("sub", "user-1").to_string();
     let for_connection = server.token_with_audience(&mark.id).to_string();
     for token in ["", "nonsense", &other.token, &access, &for_connection, &format!("{}x", mark.token)] {
-        let reason = mark.handshake(&server).with_token(token).is_refused().await;
+        let reason = mark.handshake(&server).with_token(token).expect_refusal().await;
         assert!(reason.contains("reconnection token"), "{reason}");
     }
     assert_eq!(server.metric("folkmoot_recoveries_refused_total").await, 6.0);
@@ -45,7 +45,7 @@ async fn a_token_that_has_expired_or_was_signed_elsewhere_is_refused(setup: Setu
     let expired = genuine().claim("exp", now - 3600).to_string();
     let foreign = genuine().signed_with("another key, which is as long as the one before").to_string();
     for token in [expired, foreign] {
-        mark.handshake(&server).with_token(&token).is_refused().await;
+        mark.handshake(&server).with_token(&token).expect_refusal().await;
     }
     // The same with nothing wrong about it, so that it is known what was refused.
     let mut back = mark.handshake(&server).with_token(&genuine().to_string()).connect_again().await;
@@ -60,20 +60,20 @@ async fn an_unknown_connection_a_plain_one_and_one_that_has_ended_are_refused(se
     server.metric_becomes("folkmoot_connections", 1.0).await;
     for id in [plain.id(), &ended.id, "0123456789abcdef0123456789abcdef"] {
         let token = server.token_with_audience(id).claim("folkmoot.recovers", "chat").to_string();
-        let reason = ended.handshake(&server).with_id(id).with_token(&token).is_refused().await;
+        let reason = ended.handshake(&server).with_id(id).with_token(&token).expect_refusal().await;
         assert!(reason.contains("cannot be recovered"), "{reason}");
     }
     // Nothing is guessed by who has a token that was valid.
     assert_eq!(server.metric("folkmoot_auth_failures_total").await, 0.0);
-    ended.handshake(&server).with_id("nonsense").is_refused().await;
+    ended.handshake(&server).with_id("nonsense").expect_refusal().await;
 }
 
 async fn a_connection_of_another_hub_is_refused(setup: Setup) {
     let server = setup.hub("other", |_| {}).start().await;
     let mark = Reliable::connect(&server, 1).await;
-    mark.handshake(&server).at_path("/client/hubs/other").is_refused().await;
+    mark.handshake(&server).at_path("/client/hubs/other").expect_refusal().await;
     let token = server.token_with_audience(&mark.id).claim("folkmoot.recovers", "other").to_string();
-    mark.handshake(&server).at_path("/client/hubs/other").with_token(&token).is_refused().await;
+    mark.handshake(&server).at_path("/client/hubs/other").with_token(&token).expect_refusal().await;
     let mut back = mark.handshake(&server).at_path("/client/hubs/CHAT").connect_again().await;
     back.client.expect_silence().await;
 }
@@ -84,7 +84,7 @@ async fn who_guesses_tokens_is_not_listened_to_any_more(setup: Setup) {
     let mark = Reliable::connect(&server, 1).await;
     let mut throttled = false;
     for _ in 0..200 {
-        let reason = mark.handshake(&server).with_token("guess").is_refused().await;
+        let reason = mark.handshake(&server).with_token("guess").expect_refusal().await;
         throttled |= reason.contains("Too many");
         if throttled {
             break;
@@ -92,7 +92,7 @@ async fn who_guesses_tokens_is_not_listened_to_any_more(setup: Setup) {
     }
     assert!(throttled, "guesses are free");
     // Not even to the right one, or the guesser would be told.
-    assert!(mark.handshake(&server).is_refused().await.contains("Too many"));
+    assert!(mark.handshake(&server).expect_refusal().await.contains("Too many"));
 }
 
 async fn to_a_plain_client_the_parameters_mean_nothing(setup: Setup) {

@@ -117,7 +117,7 @@ impl Again {
     }
 
     /// Is accepted, and closed with 1008; gives the reason.
-    pub async fn is_refused(self) -> String {
+    pub async fn expect_refusal(self) -> String {
         let mut client = self.into_handshake().connect_ungreeted().await;
         assert_eq!(client.subprotocol.as_deref(), Some(RELIABLE));
         client.expect_bare_close(1008).await
