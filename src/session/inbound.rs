@@ -253,17 +253,23 @@ impl<U: UserData> Proposed<U> {
     }
 
     /// What the application behind the server makes of an event.
-    async fn ask_webhooks(&self) -> Decision {
-        let (Some(webhooks), Proposal::Event { name, content }) = (&self.webhooks, &self.proposal) else {
-            return Decision::Unhandled;
+    ///
+    /// In a task of its own: the application has done it, and its answer must reach a connection that goes on by another
+    /// socket meanwhile.
+    async fn ask_webhooks(self) -> Decision {
+        let asked = async move {
+            let (Some(webhooks), Proposal::Event { name, content }) = (&self.webhooks, &self.proposal) else {
+                return Decision::Unhandled;
+            };
+            match webhooks.event(name, &self.connection, content, self.max_json_depth).await {
+                // A reload has taken the webhook away meanwhile.
+                None => Decision::Unhandled,
+                Some(Ok(None)) => Decision::Settle(Ok(())),
+                Some(Ok(Some(data))) => self.reply(data).await,
+                Some(Err(_)) => Decision::Failed,
+            }
         };
-        match webhooks.event(name, &self.connection, content, self.max_json_depth).await {
-            // A reload has taken the webhook away meanwhile.
-            None => Decision::Unhandled,
-            Some(Ok(None)) => Decision::Settle(Ok(())),
-            Some(Ok(Some(data))) => self.reply(data).await,
-            Some(Err(_)) => Decision::Failed,
-        }
+        actix_rt::spawn(asked).await.unwrap_or(Decision::Failed)
     }
 
     /// Sends a message to the client, which is to have it before its ack.

@@ -9,6 +9,7 @@ use serde_json::json;
 use tokio::sync::Semaphore;
 use tokio_tungstenite::tungstenite::Message;
 
+use crate::support::reliable::Reliable;
 use crate::support::{Client, Receiver, Reply, Setup, TestServer, on_both_transports};
 
 const JSON: &str = "application/json";
@@ -26,6 +27,7 @@ on_both_transports! {
     a_state_is_kept_with_its_connection,
     a_hook_is_asked_before_the_application,
     an_event_that_was_handled_is_not_told_again,
+    an_answer_reaches_a_client_that_has_lost_its_socket_meanwhile,
 }
 
 async fn an_application_is_told_who_wants_to_connect(setup: Setup) {
@@ -290,4 +292,19 @@ async fn an_event_that_was_handled_is_not_told_again(setup: Setup) {
     assert_eq!(mark.ack_of(7).await["error"]["name"], "Duplicate");
     drop(server);
     assert!(app.is_silent());
+}
+
+async fn an_answer_reaches_a_client_that_has_lost_its_socket_meanwhile(setup: Setup) {
+    let hold = Arc::new(Semaphore::new(0));
+    let held = hold.clone();
+    let mut app = Receiver::answering(move |_| Reply::ok("text/plain", "late").held(&held)).await;
+    let server = setup.webhook(&app.url(), &[], &["*"]).start().await;
+    let mut mark = Reliable::connect(&server, 1).await;
+    mark.client.send_json(event("slow")).await;
+    app.expect("slow").await;
+    // While the answer is waited for, nothing is read, and a cut not noticed before the next socket is there.
+    let mut back = mark.cut_and_recover(&server).await;
+    hold.add_permits(1);
+    let message = back.client.next_json().await;
+    assert_eq!((&message["from"], &message["data"]), (&json!("server"), &json!("late")));
 }
