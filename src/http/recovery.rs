@@ -126,7 +126,7 @@ fn prove<U: UserData>(
     verified.map_err(|reason| {
         throttle.failed(address, &parameters.id, now);
         services.metrics.auth_failures.increment(1);
-        log::info!(address:%, reason; "a reconnection token was refused");
+        log::info!(address:%, reason:%; "a reconnection token was refused");
         WRONG
     })
 }
