@@ -97,11 +97,7 @@ async fn the_first_webhook_that_an_event_is_for_gets_it(setup: Setup) {
 }
 
 async fn a_server_that_stops_tells_of_every_end_first(setup: Setup) {
-    let mut app = Receiver::answering(|_| {
-        std::thread::sleep(Duration::from_millis(100));
-        Reply::status(204)
-    })
-    .await;
+    let mut app = Receiver::answering(|_| Reply::status(204).after(Duration::from_millis(100))).await;
     // Everybody is gone long before the application has been told of everybody.
     let setup = setup.config(|config| {
         config.webhooks.lanes = 1;

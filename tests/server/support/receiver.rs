@@ -3,6 +3,7 @@
 use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use actix_web::http::{Method, StatusCode};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
@@ -53,12 +54,13 @@ pub struct Reply {
     headers: Vec<(&'static str, String)>,
     body: String,
     held: Option<Arc<Semaphore>>,
+    pause: Duration,
 }
 
 impl Reply {
     /// An answer without a body.
     pub fn status(status: u16) -> Self {
-        Reply { status, headers: Vec::new(), body: String::new(), held: None }
+        Reply { status, headers: Vec::new(), body: String::new(), held: None, pause: Duration::ZERO }
     }
 
     /// 200 with a body.
@@ -80,6 +82,11 @@ impl Reply {
     pub fn with(mut self, name: &'static str, value: &str) -> Self {
         self.headers.push((name, value.to_owned()));
         self
+    }
+
+    /// Given only after a while.
+    pub fn after(self, pause: Duration) -> Self {
+        Reply { pause, ..self }
     }
 
     /// Given only when there is a permit.
@@ -203,6 +210,7 @@ async fn receive(
     };
     let reply = (answer.lock().unwrap())(&this);
     let _ = seen.send(this);
+    tokio::time::sleep(reply.pause).await;
     if let Some(held) = reply.held {
         // A test that has ended waits for nobody.
         let _ = timeout(DEADLINE, held.acquire()).await.map(|permit| permit.map(|permit| permit.forget()));
