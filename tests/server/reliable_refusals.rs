@@ -84,7 +84,7 @@ async fn wrong_tokens_of_many_clients_lock_nobody_out(setup: Setup) {
     let mark = Reliable::connect(&server, 1).await;
     // As after a restart with another key: all clients behind one address come back with tokens under the old one.
     for _ in 0..40 {
-        mark.handshake(&server).with_token("of another key").expect_refusal().await;
+        mark.handshake(&server).with_token("of-another-key").expect_refusal().await;
     }
     Reliable::connect(&server, 2).await;
     mark.handshake(&server).connect_again().await;
