@@ -2,7 +2,7 @@
 //!
 //! They are Azure Web PubSub's, whose separator is the dot: `?` is one character and `*` any number of them, both without
 //! dots; `**` is any number of characters. `\` takes its meaning from each of the three. Not to be confused with the
-//! [masks](crate::mask) that clients publish to and join.
+//! masks that clients publish to and join.
 
 use std::fmt;
 use std::str::FromStr;

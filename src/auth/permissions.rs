@@ -20,10 +20,10 @@ pub enum Action {
 /// More is allowed, or denied, one by one than a connection may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TooManyRoles {
-    /// More than [`MAX_GROUP_ROLES`] groups by name.
+    /// More than `MAX_GROUP_ROLES` groups by name.
     #[error("a connection has roles and permissions for at most {MAX_GROUP_ROLES} groups by name, for each action")]
     Groups,
-    /// More than [`MAX_PATTERN_ROLES`] patterns.
+    /// More than `MAX_PATTERN_ROLES` patterns.
     #[error("a connection has roles with at most {MAX_PATTERN_ROLES} patterns, for each action")]
     Patterns,
 }

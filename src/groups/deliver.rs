@@ -87,8 +87,8 @@ pub struct Resume {
     pub slot: u32,
     /// The connection.
     pub id: ConnectionId,
-    /// What its peer may not have received; nothing where it was over.
-    pub replay: Option<Box<Replay>>,
+    /// What its peer may not have received; or why it was over already.
+    pub replay: Result<Box<Replay>, Reason>,
     /// Its place among the connections that the server allows.
     pub seat: Option<Box<dyn Send>>,
 }

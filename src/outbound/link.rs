@@ -153,6 +153,11 @@ impl Link {
         self.closed.get() || self.end.borrow().is_some()
     }
 
+    /// Why the connection ends, where nobody has taken note of it yet and it is not the loss of a peer who may come back.
+    pub fn verdict(&self) -> Option<Disconnect> {
+        self.end.borrow().clone().filter(|end| !end.kind().is_loss())
+    }
+
     /// Why the connection ends; asked once, by its session.
     pub fn take_end(&self) -> Option<Disconnect> {
         self.end.borrow_mut().take()
@@ -373,6 +378,17 @@ impl Link {
         if let Some(drainer) = self.drainer.borrow_mut().take() {
             drainer.wake();
         }
+    }
+
+    /// Gives up on a socket whose connection goes on by another, where what waits is sent again. A peer that takes nothing
+    /// is not waited for; tells whether this one still takes the last frames.
+    pub fn displace(&self) -> bool {
+        self.queue.borrow_mut().abandon();
+        if self.blocked.get() {
+            self.seal([]);
+            self.abandon();
+        }
+        !self.dropped.get()
     }
 
     /// Stops taking frames; `last` are queued as the last ones. Tells whether this was the first time.

@@ -219,6 +219,9 @@ impl<U: UserData> Actor for Session<U> {
         if self.subprotocol == Subprotocol::ReliableJson {
             self.seat = self.slots.try_borrow_mut().ok().and_then(|mut slots| slots.leave_seat(self.slot, &self.link));
         }
+        if is_displaced && !self.link.displace() {
+            return;
+        }
         let peer_closed = self.peer_closed.is_some() || is_displaced;
         let (link, seat) = (self.link.clone(), self.seat.take());
         actix_rt::spawn(async move {

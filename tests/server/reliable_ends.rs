@@ -14,6 +14,7 @@ on_both_transports! {
     closing_with_1000_or_without_a_code_or_breaking_the_protocol_is_final,
     going_away_with_another_code_is_a_loss,
     who_is_closed_or_kicked_while_away_is_gone_at_once_and_cannot_come_back,
+    who_comes_back_while_being_kicked_is_kicked,
     who_acknowledges_nothing_is_closed_and_cannot_come_back,
     who_is_sent_too_much_while_away_is_gone_at_once,
     a_frame_that_was_done_is_not_done_again_on_the_next_socket,
@@ -118,6 +119,19 @@ async fn who_is_closed_or_kicked_while_away_is_gone_at_once_and_cannot_come_back
         mark.client.expect_close(if query.is_empty() { 1000 } else { 1008 }, "").await;
         mark.handshake(&server).expect_refusal().await;
         server.metric_becomes("folkmoot_connections", 0.0).await;
+    }
+}
+
+async fn who_comes_back_while_being_kicked_is_kicked(setup: Setup) {
+    let server = setup.start().await;
+    for _ in 0..60 {
+        let mark = Reliable::connect(&server, 1).await;
+        let path = format!("/api/hubs/chat/connections/{}", mark.id);
+        // Whichever the server hears of first.
+        let kick = server.api("DELETE", &format!("{path}?kick=true"), &[], "");
+        let (_, mut back) = tokio::join!(kick, mark.handshake(&server).into_handshake().connect_ungreeted());
+        while !back.hears_close(1008).await {}
+        assert_eq!(server.api("HEAD", &path, &[], "").await.status, 404);
     }
 }
 

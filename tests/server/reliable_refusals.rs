@@ -12,7 +12,7 @@ on_both_transports! {
     a_token_that_has_expired_or_was_signed_elsewhere_is_refused,
     an_unknown_connection_a_plain_one_and_one_that_has_ended_are_refused,
     a_connection_of_another_hub_is_refused,
-    who_guesses_tokens_is_not_listened_to_any_more,
+    wrong_tokens_of_many_clients_lock_nobody_out,
     to_a_plain_client_the_parameters_mean_nothing,
     a_foreign_origin_is_refused_where_origins_are_set,
 }
@@ -78,21 +78,16 @@ async fn a_connection_of_another_hub_is_refused(setup: Setup) {
     back.client.expect_silence().await;
 }
 
-async fn who_guesses_tokens_is_not_listened_to_any_more(setup: Setup) {
+async fn wrong_tokens_of_many_clients_lock_nobody_out(setup: Setup) {
     let setup = setup.config(|config| config.auth.failures.address_per_minute = 3);
     let server = setup.start().await;
     let mark = Reliable::connect(&server, 1).await;
-    let mut throttled = false;
-    for _ in 0..200 {
-        let reason = mark.handshake(&server).with_token("guess").expect_refusal().await;
-        throttled |= reason.contains("Too many");
-        if throttled {
-            break;
-        }
+    // As after a restart with another key: all clients behind one address come back with tokens under the old one.
+    for _ in 0..40 {
+        mark.handshake(&server).with_token("of another key").expect_refusal().await;
     }
-    assert!(throttled, "guesses are free");
-    // Not even to the right one, or the guesser would be told.
-    assert!(mark.handshake(&server).expect_refusal().await.contains("Too many"));
+    Reliable::connect(&server, 2).await;
+    mark.handshake(&server).connect_again().await;
 }
 
 async fn to_a_plain_client_the_parameters_mean_nothing(setup: Setup) {

@@ -37,6 +37,8 @@ pub(super) struct Corner {
     /// Its place among the connections that the server allows, which it keeps from socket to socket.
     seat: Option<Box<dyn Send>>,
     parked: Option<Box<Parked>>,
+    /// Its session has said that the connection is over.
+    is_over: bool,
     /// Where it goes on, when it was asked for before there was something to hand over.
     onward: Option<(Addr<Fanout>, u32)>,
 }
@@ -51,6 +53,12 @@ impl Slot {
     /// Whether it has no peer.
     pub(super) fn is_parked(&self) -> bool {
         self.corner.as_ref().is_some_and(|corner| corner.parked.is_some())
+    }
+
+    /// Why the connection is over, where that is decided and is more than the loss of its peer.
+    fn is_over(&self) -> Option<Disconnect> {
+        let is_said = self.corner.as_ref().is_some_and(|corner| corner.is_over);
+        self.link.verdict().or_else(|| is_said.then(|| DisconnectKind::RecoveryRefused.into()))
     }
 }
 
@@ -67,10 +75,12 @@ impl Slots {
         }
     }
 
-    /// Takes the place back at the end of a session, if the connection is still served by its link.
+    /// Takes the place back at the end of a session, if the connection is still served by its link: it is over then.
     pub fn leave_seat(&mut self, slot: u32, link: &Rc<Link>) -> Option<Box<dyn Send>> {
         let member = self.slots.get_mut(slot as usize).filter(|member| Rc::ptr_eq(&member.link, link))?;
-        member.corner.as_mut()?.seat.take()
+        let corner = member.corner.as_mut()?;
+        corner.is_over = true;
+        corner.seat.take()
     }
 
     /// Keeps a connection without a peer, and its link no more.
@@ -125,21 +135,28 @@ impl Slots {
         self.settle(slot);
         let member = self.slots.get_mut(slot as usize).filter(|member| member.id == id);
         let Some(member) = member else {
-            return Some((to, Resume { slot: to_slot, id, replay: None, seat: None }));
+            let over = Err(DisconnectKind::RecoveryRefused.into());
+            return Some((to, Resume { slot: to_slot, id, replay: over, seat: None }));
         };
+        let over = member.is_over();
         match member.corner.as_mut().map(|corner| corner.parked.take()) {
             // Its last word is about a connection that goes on; the registry will not listen.
             Some(Some(_)) => self.metrics.suspended.decrement(1),
             // A socket that still seems to be alive. Its session ends, and its last word is the same.
             _ => member.link.end(DisconnectKind::Displaced.into()),
         }
-        if member.link.is_waiting() {
+        if over.is_none() && member.link.is_waiting() {
             if let Some(corner) = &mut member.corner {
                 corner.onward = Some((to, to_slot));
             }
             return None;
         }
         let replay = member.link.take_replay();
+        // Who ended it did not know of the next socket, and means the connection.
+        let replay = match over {
+            Some(reason) => Err(reason),
+            None => replay.ok_or_else(|| DisconnectKind::RecoveryRefused.into()),
+        };
         let seat = self.let_go(slot);
         Some((to, Resume { slot: to_slot, id, replay, seat }))
     }
@@ -154,13 +171,17 @@ impl Slots {
         corner.seat = seat;
         let onward = corner.onward.take();
         let link = member.link.clone();
-        match replay {
-            Some(replay) => link.resume(*replay),
-            // It was over before it could be handed over.
-            None => link.end(DisconnectKind::RecoveryRefused.into()),
-        }
-        if let Some((to, to_slot)) = onward {
-            let replay = link.take_replay();
+        let replay = match replay {
+            Ok(before) => {
+                link.resume(*before);
+                onward.is_some().then(|| link.take_replay().ok_or_else(|| DisconnectKind::RecoveryRefused.into()))
+            }
+            Err(reason) => {
+                link.end(reason.clone());
+                onward.is_some().then_some(Err(reason))
+            }
+        };
+        if let (Some((to, to_slot)), Some(replay)) = (onward, replay) {
             let seat = self.let_go(slot);
             return Some((to, Resume { slot: to_slot, id, replay, seat }));
         }

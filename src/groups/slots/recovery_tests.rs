@@ -125,6 +125,13 @@ impl World {
         self.mailboxes[before.worker as usize].push_back(Deliver::HandOver(Box::new(hand_over)));
     }
 
+    /// All that is under way arrives.
+    fn settle(&mut self) {
+        while self.mailboxes.iter().any(|mailbox| !mailbox.is_empty()) {
+            (0..2).for_each(|worker| self.turn(worker, usize::MAX));
+        }
+    }
+
     /// A worker handles so many messages.
     fn turn(&mut self, worker: usize, most: usize) {
         for _ in 0..most {
@@ -230,9 +237,7 @@ proptest! {
             }
             world.recover(1);
             // Hand-overs go to and fro.
-            while world.mailboxes.iter().any(|mailbox| !mailbox.is_empty()) {
-                (0..2).for_each(|worker| world.turn(worker, usize::MAX));
-            }
+            world.settle();
             world.socket.make_room(usize::MAX);
             for _ in 0..20 {
                 tokio::task::yield_now().await;
@@ -306,12 +311,46 @@ fn a_hand_over_of_what_is_gone_ends_the_new_socket() {
         let slot = world.place.slot;
         world.workers[0].detach(slot, &[world.audience]);
         world.recover(1);
-        while world.mailboxes.iter().any(|mailbox| !mailbox.is_empty()) {
-            (0..2).for_each(|worker| world.turn(worker, usize::MAX));
-        }
+        world.settle();
         assert_eq!(world.link.take_end(), Some(Disconnect::from(DisconnectKind::RecoveryRefused)));
         let ids: BTreeSet<_> =
             world.workers.iter().flat_map(|slots| slots.slots.iter().map(|(_, slot)| slot.id)).collect();
         assert_eq!(ids, BTreeSet::from([world.id]));
+    });
+}
+
+#[test]
+fn who_is_ended_while_the_next_socket_is_under_way_is_ended_there() {
+    run(async {
+        for session_is_gone in [false, true] {
+            let mut world = World::new();
+            let (old, slot) = (world.link.clone(), world.place.slot);
+            world.workers[0].end(slot, DisconnectKind::Kicked.into());
+            if session_is_gone {
+                assert_eq!(old.take_end(), Some(Disconnect::from(DisconnectKind::Kicked)));
+                drop(world.workers[0].leave_seat(slot, &old));
+            }
+            world.recover(1);
+            world.settle();
+            let heard = if session_is_gone { DisconnectKind::RecoveryRefused } else { DisconnectKind::Kicked };
+            assert_eq!(world.link.take_end(), Some(Disconnect::from(heard)));
+        }
+    });
+}
+
+#[test]
+fn a_third_socket_that_crosses_the_end_of_the_first_is_ended_too() {
+    run(async {
+        let mut world = World::new();
+        // The registry does not listen to the last word: somebody is there again.
+        world.cut();
+        world.workers[0].beat(Moment::now().after(Duration::from_secs(40)));
+        assert_eq!(world.last_words.borrow().len(), 1);
+        world.recover(1);
+        world.recover(0);
+        // The second hears that it is to pass the connection on before it hears that there is none.
+        world.turn(1, usize::MAX);
+        world.settle();
+        assert_eq!(world.link.take_end(), Some(Disconnect::from(DisconnectKind::RecoveryRefused)));
     });
 }
