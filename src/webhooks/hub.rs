@@ -59,11 +59,6 @@ impl HubWebhooks {
         endpoint
     }
 
-    /// How much may wait for a webhook.
-    pub(super) fn backlog(&self) -> usize {
-        self.webhooks.limits().backlog
-    }
-
     fn first(&self, is_for: impl Fn(&Endpoint) -> bool) -> Option<Arc<Endpoint>> {
         self.endpoints.load().iter().find(|endpoint| is_for(endpoint)).cloned()
     }

@@ -12,6 +12,9 @@ use crate::event::Event;
 use crate::metrics::Metrics;
 use crate::user::UserData;
 
+/// Events that may wait for their teller, whose thread is the only one that can be late.
+const MAILBOX: usize = 8192;
+
 /// Turns what happens in one hub into letters, which takes no time, so that its mailbox is mostly empty.
 pub struct Teller<U: UserData> {
     hub: Arc<HubWebhooks>,
@@ -31,7 +34,7 @@ impl<U: UserData> Teller<U> {
     ) -> Addr<Self> {
         let counted = tellers.one_more();
         Teller::start_in_arbiter(arbiter, move |ctx| {
-            ctx.set_mailbox_capacity(hub.backlog());
+            ctx.set_mailbox_capacity(MAILBOX);
             Teller { hub, metrics, counted, user: std::marker::PhantomData }
         })
     }
