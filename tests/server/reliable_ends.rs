@@ -128,7 +128,8 @@ async fn who_comes_back_while_being_kicked_is_kicked(setup: Setup) {
         let mark = Reliable::connect(&server, 1).await;
         let path = format!("/api/hubs/chat/connections/{}", mark.id);
         // Whichever the server hears of first.
-        let kick = server.api("DELETE", &format!("{path}?kick=true"), &[], "");
+        let path = format!("{path}?kick=true");
+        let kick = server.api("DELETE", &path, &[], "");
         let (_, mut back) = tokio::join!(kick, mark.handshake(&server).into_handshake().connect_ungreeted());
         while !back.hears_close(1008).await {}
         assert_eq!(server.api("HEAD", &path, &[], "").await.status, 404);
