@@ -35,6 +35,9 @@ pub struct Connection<U> {
     pub user_id: Option<UserId>,
     /// Who says so.
     pub authority: Authority,
+    /// As which user of the user store it has logged in, if as one. That stays when a hook or a webhook makes it somebody
+    /// else's: it ends when this user is disabled or gone.
+    pub login: Option<UserId>,
     /// The user's data, as the authentication left it.
     pub user: Option<Arc<U>>,
     /// The client's address, behind a trusted proxy the one that the proxy tells.

@@ -118,6 +118,11 @@ impl Permissions {
         self.join.covers_more_than_names()
     }
 
+    /// Whether it may join anywhere at all.
+    pub fn may_join_somewhere(&self) -> bool {
+        !self.join.is_empty()
+    }
+
     /// Whether it may publish to this group.
     pub fn may_send(&self, group: &str) -> bool {
         self.send.covers(group)
@@ -167,7 +172,9 @@ mod tests {
         let all = permissions(&["webpubsub.joinLeaveGroup", "webpubsub.sendToGroup.a"]);
         assert!(all.may_join("a") && all.may_join("b") && all.may_join_all());
         assert!(all.may_send("a") && !all.may_send("b") && !all.may_send_all() && all.may_send_somewhere());
-        assert!(!permissions(&["webpubsub.joinLeaveGroup"]).may_send_somewhere());
+        let joins = permissions(&["webpubsub.joinLeaveGroup"]);
+        assert!(joins.may_join_somewhere() && !joins.may_send_somewhere());
+        assert!(!permissions(&["webpubsub.sendToGroup"]).may_join_somewhere());
     }
 
     #[test]

@@ -92,7 +92,7 @@ impl<U: UserData> Hub<U> {
     /// [`Refusal`] when the hub has ended.
     pub async fn send(&self, to: Receiver, content: impl Into<Content>) -> Result<usize, Refusal> {
         let content = content.into();
-        let permit = self.window().acquire(content.data.len()).await;
+        let permit = self.window().acquire(content.len()).await;
         self.registry().send(Send { to, content, permit }).await.map_err(hub_ended)
     }
 }

@@ -152,7 +152,8 @@ pub struct IsDuplicate {
 #[rtype(result = "Vec<UserId>")]
 pub struct StoreUsers;
 
-/// Ends the connections of a store user, and not those of a token whose `sub` happens to be the same.
+/// Ends the connections that a store user has logged in with, whoever they were made since, and not those of a token whose
+/// `sub` happens to be the same.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub struct EndStoreUser {

@@ -78,6 +78,11 @@ impl Content {
         self.expires = Some(Moment::now().after(life));
         self
     }
+
+    /// Bytes that a publish of it keeps in memory, which is what it takes of the window.
+    pub(crate) fn len(&self) -> usize {
+        self.data.len() + self.metadata.as_ref().map_or(0, Bytes::len)
+    }
 }
 
 impl From<Data> for Content {

@@ -14,7 +14,7 @@ use super::{Entrance, Live, Problem, Services, Share, upstream};
 use crate::auth::peer::ClientAddress;
 use crate::auth::permissions::{Permissions, Role};
 use crate::config::SlowConsumers;
-use crate::event::{Connection, Upstream};
+use crate::event::{Authority, Connection, Upstream};
 use crate::groups::watch::Looking;
 use crate::groups::{EnterError, Lease};
 use crate::hooks::Connecting;
@@ -79,6 +79,7 @@ pub async fn admit<U: UserData>(services: &Arc<Services<U>>, asked: Handshake<'_
     let connection = Connection {
         id,
         hub: hub.clone(),
+        login: known.user_id.clone().filter(|_| known.authority == Authority::Store),
         user_id: known.user_id,
         authority: known.authority,
         user: known.user,

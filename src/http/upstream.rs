@@ -72,7 +72,7 @@ fn follow<U>(
         connection.upstream.set_subprotocol(agreed);
     }
     let (user_id, authority) = match wishes.user_id {
-        // Whoever the application says it is, is nobody of the user store.
+        // Whoever the application says it is, is nobody of the user store; who has logged in stays its `login`.
         Some(user_id) if connection.user_id.as_ref() != Some(&user_id) => (Some(user_id), Authority::Hook),
         _ => (connection.user_id, connection.authority),
     };

@@ -100,6 +100,7 @@ mod tests {
             hub: hub.name().clone(),
             user_id: None,
             authority: Authority::Anonymous,
+            login: None,
             user: None,
             address: None,
             subprotocol: None,

@@ -286,13 +286,6 @@ fn read_token<T>(page: &Page, read: impl Fn(&str) -> Option<T>) -> Result<Option
     read(token).map(Some).ok_or_else(unknown)
 }
 
-impl Content {
-    /// Bytes that a publish of it keeps in memory.
-    fn len(&self) -> usize {
-        self.data.len() + self.metadata.as_ref().map_or(0, Bytes::len)
-    }
-}
-
 impl From<Data> for Proposal {
     fn from(data: Data) -> Self {
         Proposal::Event { name: "message".to_owned(), content: data.into() }

@@ -199,6 +199,7 @@ mod tests {
             hub: HubName::parse("chat").unwrap(),
             user_id: None,
             authority: Authority::Anonymous,
+            login: None,
             user: None,
             address: None,
             subprotocol: None,

@@ -228,6 +228,7 @@ mod tests {
             hub: HubName::parse("chat").unwrap(),
             user_id: user_id.map(|id| UserId::parse(id).unwrap()),
             authority: Authority::Token,
+            login: None,
             user: None,
             address: None,
             subprotocol: Some("json.webpubsub.azure.v1"),

@@ -98,6 +98,9 @@ impl<U> Membership<U> {
     }
 
     /// Brings the masks of a connection that are `concerned` and match what has changed in line with what it may join.
+    ///
+    /// Where everything has changed, that costs one pass over the names that each mask matches, in one turn: what joining
+    /// the mask has cost, for at most `limits.masks_per_connection` of them. Only an operator can ask for it.
     fn follow_permissions(
         &mut self,
         id: ConnectionId,
@@ -113,6 +116,7 @@ impl<U> Membership<U> {
             }
             match changed {
                 Some(group) if listened.only.is_some() => self.follow_in_group(id, key, group),
+                None if listened.only.is_some() => self.follow_in_all(id, key),
                 _ => {
                     let mask = listened.mask.clone();
                     moved.left.extend(self.end_listening(id, key));
@@ -125,13 +129,16 @@ impl<U> Membership<U> {
 
     fn follow_in_group(&mut self, id: ConnectionId, key: u32, group: &GroupName) {
         let may_join = self.get(id).is_some_and(|entry| entry.permissions.may_join(group.as_str()));
-        let Some(group) = self.index.get(group.as_str()).and_then(|group| self.groups.get_mut(group as usize)) else {
-            return;
-        };
-        match (may_join, group.listened_by.contains(&key)) {
-            (true, false) => group.listened_by.push(key),
-            (false, true) => group.listened_by.retain(|other| *other != key),
-            _ => {}
+        if let Some(group) = self.index.get(group.as_str()).and_then(|group| self.groups.get_mut(group as usize)) {
+            group.be_heard_by(key, may_join);
+        }
+    }
+
+    /// In place: an audience of its own stays what it is, whatever groups it stands with.
+    fn follow_in_all(&mut self, id: ConnectionId, key: u32) {
+        let Some(permissions) = self.get(id).map(|entry| entry.permissions.clone()) else { return };
+        for (name, group) in self.index.matching(&self.listened[key as usize].mask) {
+            self.groups[group as usize].be_heard_by(key, permissions.may_join(name.as_str()));
         }
     }
 
@@ -156,7 +163,8 @@ impl<U> Membership<U> {
         self.masks.get(mask).find(|key| self.listened[*key as usize].only.is_none())
     }
 
-    /// Beyond the limits too: who listened before does so in another way.
+    /// Beyond `limits.masks_per_hub` too: who listened before does so in another way. An operator who takes rights away from
+    /// many that share a mask gives each of them an audience of its own.
     fn begin_listening(&mut self, id: ConnectionId, mask: &Mask, hears: Hears) -> Option<Audience> {
         let only = (hears == Hears::WhatItMayJoin).then_some(id);
         let key = match self.shared_key(mask) {
@@ -176,7 +184,10 @@ impl<U> Membership<U> {
         let listened = Listened { mask: mask.clone(), only, hearers: Hearers::new() };
         let key = self.listened.insert(listened) as u32;
         self.masks.insert(mask.clone(), key);
-        let heard = self.index.matching(mask).filter(|(name, _)| self.is_heard_by(name.as_str(), only));
+        // Whoever has just lost every right hears nothing, which needs no look at any name.
+        let may_hear = only.is_none_or(|id| self.get(id).is_some_and(|entry| entry.permissions.may_join_somewhere()));
+        let matching = may_hear.then(|| self.index.matching(mask)).into_iter().flatten();
+        let heard = matching.filter(|(name, _)| self.is_heard_by(name.as_str(), only));
         let groups: Vec<u32> = heard.map(|(_, group)| group).collect();
         for group in groups {
             self.groups[group as usize].listened_by.push(key);

@@ -212,6 +212,17 @@ struct Group {
     declared: bool,
 }
 
+impl Group {
+    /// Has the listeners by a mask hear it, or not.
+    fn be_heard_by(&mut self, key: u32, heard: bool) {
+        match (heard, self.listened_by.contains(&key)) {
+            (true, false) => self.listened_by.push(key),
+            (false, true) => self.listened_by.retain(|other| *other != key),
+            _ => {}
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Listened {
     mask: Mask,
@@ -252,6 +263,8 @@ pub struct Membership<U> {
     /// All of them in order, to be paged through.
     order: BTreeSet<ConnectionId>,
     users: Map<UserId, Vec<ConnectionId>>,
+    /// The connections that were made another user's than the one of the store who has logged in, by the latter.
+    renamed: Map<UserId, Vec<ConnectionId>>,
     groups: Slab<Group>,
     index: GroupIndex,
     listened: Slab<Listened>,
@@ -266,6 +279,7 @@ impl<U> Membership<U> {
             connections: Map::default(),
             order: BTreeSet::new(),
             users: Map::default(),
+            renamed: Map::default(),
             groups: Slab::new(),
             index: GroupIndex::default(),
             listened: Slab::new(),
@@ -303,6 +317,9 @@ impl<U> Membership<U> {
         if let Some(user_id) = &entry.connection.user_id {
             self.users.entry(user_id.clone()).or_default().push(id);
         }
+        if let Some(login) = other_login(&entry.connection) {
+            self.renamed.entry(login.clone()).or_default().push(id);
+        }
         self.order.insert(id);
         self.connections.insert(id, Box::new(entry));
     }
@@ -320,6 +337,12 @@ impl<U> Membership<U> {
     /// The connections of a user.
     pub fn of_user(&self, user_id: &UserId) -> impl Iterator<Item = &Entry<U>> {
         self.users.get(user_id).into_iter().flatten().filter_map(|id| self.get(*id))
+    }
+
+    /// The connections that a user of the user store has logged in with, whoever they were made since.
+    pub fn of_login(&self, login: &UserId) -> impl Iterator<Item = &Entry<U>> {
+        let renamed = self.renamed.get(login).into_iter().flatten().filter_map(|id| self.get(*id));
+        self.of_user(login).filter(|entry| entry.connection.login.as_ref() == Some(login)).chain(renamed)
     }
 
     /// Every connection, in no order.
@@ -413,13 +436,11 @@ impl<U> Membership<U> {
     pub fn disconnect(&mut self, id: ConnectionId) -> Option<Gone<U>> {
         let Entry { connection, place, groups, masks, .. } = *self.connections.remove(&id)?;
         self.order.remove(&id);
-        if let Some(user_id) = &connection.user_id
-            && let Some(ids) = self.users.get_mut(user_id)
-        {
-            ids.retain(|other| *other != id);
-            if ids.is_empty() {
-                self.users.remove(user_id);
-            }
+        if let Some(user_id) = &connection.user_id {
+            forget(&mut self.users, user_id, id);
+        }
+        if let Some(login) = other_login(&connection) {
+            forget(&mut self.renamed, login, id);
         }
         let mut audiences: Vec<_> = masks.into_iter().map(|key| self.remove_listener(id, place.worker, key)).collect();
         let user_id = connection.user_id.as_ref();
@@ -471,5 +492,19 @@ impl<U> Membership<U> {
 
     fn is_user_in(&self, user_id: Option<&UserId>, key: u32) -> bool {
         user_id.is_some_and(|user_id| self.of_user(user_id).any(|entry| entry.groups.binary_search(&key).is_ok()))
+    }
+}
+
+/// As whom a connection has logged in, where it is another user's.
+fn other_login<U>(connection: &Connection<U>) -> Option<&UserId> {
+    connection.login.as_ref().filter(|login| connection.user_id.as_ref() != Some(login))
+}
+
+/// Takes a connection out of those of a user.
+fn forget(users: &mut Map<UserId, Vec<ConnectionId>>, user: &UserId, id: ConnectionId) {
+    let Some(ids) = users.get_mut(user) else { return };
+    ids.retain(|other| *other != id);
+    if ids.is_empty() {
+        users.remove(user);
     }
 }

@@ -288,6 +288,7 @@ mod tests {
                 hub: HubName::parse("chat").unwrap(),
                 user_id: Some(UserId::parse(&format!("user-{user}")).unwrap()),
                 authority: Authority::Store,
+                login: None,
                 user: None,
                 address: None,
                 subprotocol: None,

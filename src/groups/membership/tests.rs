@@ -26,6 +26,7 @@ fn entry(user: Option<&str>, worker: u32) -> Entry<()> {
         hub: HubName::parse("chat").expect("a valid name"),
         user_id: user.map(|user| UserId::parse(user).expect("a valid id")),
         authority: Authority::Token,
+        login: None,
         user: None,
         address: None,
         subprotocol: None,
@@ -395,4 +396,59 @@ fn pages_of_members_follow_one_another_without_gap_or_repeat() {
         assert_eq!(page.items.len(), 10);
     }
     assert_eq!(seen.len(), 25);
+}
+
+#[test]
+fn what_is_granted_or_revoked_everywhere_costs_one_look_at_each_name_and_silence_none() {
+    let names = ["sales/asia", "sales/europe", "sales/africa"];
+    let mut membership = Membership::new(LIMITS, names.map(group));
+    let (one, other) = (entry(None, 0), entry(None, 0));
+    let (id, other_id) = (one.connection.id, other.connection.id);
+    membership.connect(one);
+    membership.connect(other);
+    for id in [id, other_id] {
+        membership.listen(id, &mask("sales/*"), Hears::All).unwrap();
+    }
+    let permit = |membership: &mut Membership<()>, allowed| {
+        crate::groups::index::comparisons::reset();
+        let moved = match allowed {
+            true => membership.grant(id, Action::JoinLeaveGroup, None).unwrap(),
+            false => membership.revoke(id, Action::JoinLeaveGroup, None).unwrap(),
+        };
+        let cost = crate::groups::index::comparisons::count();
+        (moved.left.len(), cost, names.map(|name| membership.listeners(name)))
+    };
+    // Out of what it shares with the other, and into an audience of its own, which stays its own.
+    assert_eq!(permit(&mut membership, false), (1, 0, [1; 3]));
+    assert_eq!(permit(&mut membership, true), (0, 3, [2; 3]));
+    assert_eq!(permit(&mut membership, false), (0, 3, [1; 3]));
+}
+
+#[test]
+fn who_has_logged_in_is_found_by_whatever_name_the_connection_goes() {
+    let mut membership = Membership::new(LIMITS, []);
+    let login = |text: &str| UserId::parse(text).ok();
+    let mut connect = |user: Option<&str>, store: Option<&str>| {
+        let mut one = entry(user, 0);
+        Arc::get_mut(&mut one.connection).unwrap().login = store.and_then(login);
+        let id = one.connection.id;
+        membership.connect(one);
+        id
+    };
+    let (own, renamed) = (connect(Some("mark"), Some("mark")), connect(Some("ann"), Some("mark")));
+    let nameless = connect(None, Some("mark"));
+    // Tokens and hooks may speak of a Mark, too.
+    connect(Some("mark"), None);
+    connect(Some("mark"), Some("ann"));
+    let found = |membership: &Membership<()>| {
+        let found: BTreeSet<_> =
+            membership.of_login(&login("mark").unwrap()).map(|entry| entry.connection.id).collect();
+        found
+    };
+    assert_eq!(found(&membership), BTreeSet::from([own, renamed, nameless]));
+    membership.disconnect(renamed);
+    assert_eq!(found(&membership), BTreeSet::from([own, nameless]));
+    let all: Vec<_> = membership.connections().map(|entry| entry.connection.id).collect();
+    all.into_iter().for_each(|id| drop(membership.disconnect(id)));
+    assert!(membership.users.is_empty() && membership.renamed.is_empty());
 }

@@ -98,7 +98,7 @@ impl<U: UserData> Hub<U> {
             Some(filter) => Some(Arc::new(self.sift(&target, filter, &excluded).await)),
             None => None,
         };
-        let permit = self.window().acquire(content.data.len()).await;
+        let permit = self.window().acquire(content.len()).await;
         let post = Post { target, must_exist, excluded, only, content, permit };
         self.registry().send(post).await.unwrap_or_else(|_| Ok(Posted::default()))
     }
@@ -110,7 +110,7 @@ impl<U: UserData> Hub<U> {
             let filter = ConnectionFilter { matching: filter, ..ConnectionFilter::default() };
             return self.send_to_some(filter, content, excluded).await;
         }
-        let permit = self.window().acquire(content.data.len()).await;
+        let permit = self.window().acquire(content.len()).await;
         self.registry().send(SendToAll { excluded, content, permit }).await.unwrap_or(0)
     }
 
@@ -137,7 +137,7 @@ impl<U: UserData> Hub<U> {
         let (filter, excluded) = (Arc::new(filter), Arc::new(excluded.into_iter().collect()));
         let (mut sent, mut after) = (0, None);
         loop {
-            let permit = self.window().acquire(content.data.len()).await;
+            let permit = self.window().acquire(content.len()).await;
             let (filter, excluded, content) = (Arc::clone(&filter), Arc::clone(&excluded), content.clone());
             let step = SendToSome { filter, excluded, content, permit, after };
             let Ok((further, next)) = self.registry().send(step).await else { return sent };

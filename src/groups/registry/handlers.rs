@@ -7,7 +7,7 @@ use actix::{ActorContext, AsyncContext, Context, Handler, MessageResult};
 
 use super::{GroupRegistry, Listener};
 use crate::clock;
-use crate::event::{Authority, Disconnected, Event};
+use crate::event::{Disconnected, Event};
 use crate::groups::deliver::{Deliver, Publication};
 use crate::groups::inner::{
     Announce, EndStoreUser, IsDuplicate, ListenAsOwn, Probe, Reconfigure, Retire, StoreUsers, Watch,
@@ -217,8 +217,8 @@ impl<U: UserData> Handler<StoreUsers> for GroupRegistry<U> {
     type Result = Vec<UserId>;
 
     fn handle(&mut self, _: StoreUsers, _: &mut Self::Context) -> Self::Result {
-        let of_store = self.membership.connections().filter(|entry| entry.connection.authority == Authority::Store);
-        let users: HashSet<_> = of_store.filter_map(|entry| entry.connection.user_id.clone()).collect();
+        let users: HashSet<_> =
+            self.membership.connections().filter_map(|entry| entry.connection.login.clone()).collect();
         users.into_iter().collect()
     }
 }
@@ -227,8 +227,7 @@ impl<U: UserData> Handler<EndStoreUser> for GroupRegistry<U> {
     type Result = ();
 
     fn handle(&mut self, end: EndStoreUser, _: &mut Self::Context) {
-        let of_user = self.membership.of_user(&end.login);
-        for entry in of_user.filter(|entry| entry.connection.authority == Authority::Store) {
+        for entry in self.membership.of_login(&end.login) {
             let Place { worker, slot } = entry.place;
             self.deliver(worker, Deliver::End { slot, reason: end.reason.clone() });
         }

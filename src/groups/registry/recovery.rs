@@ -131,6 +131,7 @@ mod tests {
                 hub: name,
                 user_id: None,
                 authority: Authority::Anonymous,
+                login: None,
                 user: None,
                 address: None,
                 subprotocol: Subprotocol::ReliableJson.name(),

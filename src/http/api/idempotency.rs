@@ -1,8 +1,9 @@
 //! Requests that are sent twice and done once: `Idempotency-Key`.
 //!
 //! Who does not hear an answer sends the request again with the same key, and gets the answer to the first. Only what was
-//! done is remembered: a refused request may be sent again, and then may succeed. Bounded in number and age; beyond it the
-//! oldest key is forgotten, as if it had been used longer ago.
+//! done is remembered: a refused request may be sent again, and then may succeed. A key counts for one method and path, so
+//! that back ends that do different things need not know of each other's keys. Bounded in number and age; beyond it the
+//! oldest is forgotten, as if it had been used longer ago.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -36,34 +37,61 @@ pub(super) fn key_of(request: &HttpRequest) -> Result<Option<String>, ApiError> 
     Ok(Some(key.to_owned()))
 }
 
-/// What makes two requests the same.
+/// A hash of several parts, each with its length in front, so that no part can be taken for two.
+struct Parts(digest::Context);
+
+impl Parts {
+    fn new() -> Self {
+        Parts(digest::Context::new(&digest::SHA256))
+    }
+
+    fn add(&mut self, part: impl AsRef<[u8]>) {
+        let part = part.as_ref();
+        self.0.update(&(part.len() as u64).to_be_bytes());
+        self.0.update(part);
+    }
+
+    fn finish(self) -> [u8; 32] {
+        let mut bytes = [0; 32];
+        bytes.copy_from_slice(self.0.finish().as_ref());
+        bytes
+    }
+}
+
+/// What a request is found by: its key, and what it is used for. A hash, because a path may be long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Use([u8; 32]);
+
+impl Use {
+    /// The use of a key in a request.
+    pub(super) fn of(request: &HttpRequest, key: &str) -> Self {
+        let mut parts = Parts::new();
+        for part in [request.method().as_str(), request.path(), key] {
+            parts.add(part);
+        }
+        Use(parts.finish())
+    }
+}
+
+/// What makes two requests with the same key the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Fingerprint([u8; 32]);
 
 impl Fingerprint {
-    /// Of all that counts: whom a request is for, how, and what it brings.
+    /// Of all that counts beside the method and path: how it is to be done, and what it brings.
     pub(super) fn of(request: &HttpRequest, body: &[u8]) -> Self {
-        let mut context = digest::Context::new(&digest::SHA256);
-        let mut add = |part: &[u8]| {
-            // With its length in front, so that no part can be taken for two.
-            context.update(&(part.len() as u64).to_be_bytes());
-            context.update(part);
-        };
-        for part in [request.method().as_str(), request.path(), request.query_string()] {
-            add(part.as_bytes());
-        }
+        let mut parts = Parts::new();
+        parts.add(request.query_string());
         let counts = |name: &str| name == "content-type" || name.starts_with(METADATA_PREFIX);
         let mut headers: Vec<_> = request.headers().iter().filter(|(name, _)| counts(name.as_str())).collect();
         // In the order of their names; of those with the same name, as they came.
         headers.sort_by_key(|(name, _)| name.as_str());
         for (name, value) in headers {
-            add(name.as_str().as_bytes());
-            add(value.as_bytes());
+            parts.add(name.as_str());
+            parts.add(value.as_bytes());
         }
-        add(body);
-        let mut bytes = [0; 32];
-        bytes.copy_from_slice(context.finish().as_ref());
-        Fingerprint(bytes)
+        parts.add(body);
+        Fingerprint(parts.finish())
     }
 }
 
@@ -107,9 +135,9 @@ pub(crate) struct DoneOnce(Mutex<Keys>);
 
 #[derive(Default)]
 struct Keys {
-    by_key: HashMap<Arc<str>, Entry>,
+    by_use: HashMap<Use, Entry>,
     /// By age. What was not done in the end stands here until it is its turn, so there are no fewer than above.
-    order: VecDeque<(Arc<str>, u64)>,
+    order: VecDeque<(Use, u64)>,
     /// The number of the last request.
     last: u64,
 }
@@ -124,18 +152,18 @@ struct Entry {
 impl Keys {
     fn forget_oldest(&mut self) {
         if let Some((key, number)) = self.order.pop_front() {
-            self.forget(&key, number);
+            self.forget(key, number);
         }
     }
 
-    fn forget(&mut self, key: &str, number: u64) {
-        if self.by_key.get(key).is_some_and(|entry| entry.number == number) {
-            self.by_key.remove(key);
+    fn forget(&mut self, key: Use, number: u64) {
+        if self.by_use.get(&key).is_some_and(|entry| entry.number == number) {
+            self.by_use.remove(&key);
         }
     }
 
     fn is_over(&self, now: Instant, life: Duration) -> bool {
-        let oldest = self.order.front().map(|(key, number)| (self.by_key.get(key), number));
+        let oldest = self.order.front().map(|(key, number)| (self.by_use.get(key), number));
         oldest.is_some_and(|(entry, number)| {
             // One that was not done, or whose key was used again since, holds up nobody.
             entry.is_none_or(|entry| entry.number != *number || now.duration_since(entry.began) >= life)
@@ -147,7 +175,7 @@ impl DoneOnce {
     /// Begins a request, unless its key is known. `most` keys are known, each for `life`.
     pub(super) fn begin(
         self: &Arc<Self>,
-        key: &str,
+        key: Use,
         fingerprint: Fingerprint,
         now: Instant,
         (most, life): (usize, Duration),
@@ -156,7 +184,7 @@ impl DoneOnce {
         while keys.is_over(now, life) {
             keys.forget_oldest();
         }
-        if let Some(known) = keys.by_key.get(key) {
+        if let Some(known) = keys.by_use.get(&key) {
             return match &known.done {
                 _ if known.fingerprint != fingerprint => Begun::Other,
                 Some(done) => Begun::Before(done.clone()),
@@ -167,9 +195,9 @@ impl DoneOnce {
             keys.forget_oldest();
         }
         keys.last += 1;
-        let (key, number): (Arc<str>, _) = (key.into(), keys.last);
-        keys.order.push_back((key.clone(), number));
-        keys.by_key.insert(key.clone(), Entry { number, fingerprint, began: now, done: None });
+        let number = keys.last;
+        keys.order.push_back((key, number));
+        keys.by_use.insert(key, Entry { number, fingerprint, began: now, done: None });
         Begun::Now(Ticket { all: self.clone(), key, number })
     }
 
@@ -182,7 +210,7 @@ impl DoneOnce {
 /// A request that is being done. Dropped, it was not.
 pub(super) struct Ticket {
     all: Arc<DoneOnce>,
-    key: Arc<str>,
+    key: Use,
     number: u64,
 }
 
@@ -190,7 +218,7 @@ impl Ticket {
     /// Remembers the answer.
     pub(super) fn done(self, done: Done) {
         let mut keys = self.all.keys();
-        if let Some(entry) = keys.by_key.get_mut(&self.key).filter(|entry| entry.number == self.number) {
+        if let Some(entry) = keys.by_use.get_mut(&self.key).filter(|entry| entry.number == self.number) {
             entry.done = Some(done);
         }
     }
@@ -199,8 +227,8 @@ impl Ticket {
 impl Drop for Ticket {
     fn drop(&mut self) {
         let mut keys = self.all.keys();
-        if keys.by_key.get(&self.key).is_some_and(|entry| entry.number == self.number && entry.done.is_none()) {
-            keys.by_key.remove(&self.key);
+        if keys.by_use.get(&self.key).is_some_and(|entry| entry.number == self.number && entry.done.is_none()) {
+            keys.by_use.remove(&self.key);
         }
     }
 }
@@ -208,7 +236,7 @@ impl Drop for Ticket {
 /// Why a request with a known key is not answered as the first was: it is another one, or the first is under way.
 pub(super) fn refusal(is_another: bool) -> ApiError {
     if is_another {
-        let other = "This Idempotency-Key was used for another request; a new request needs a new key.";
+        let other = "This Idempotency-Key was used for another request to this path; a new request needs a new key.";
         return Problem::new(StatusCode::UNPROCESSABLE_ENTITY, other).into();
     }
     let running = "The request with this Idempotency-Key is still being carried out.";
@@ -232,6 +260,10 @@ mod tests {
         Fingerprint([number; 32])
     }
 
+    fn key(name: &str) -> Use {
+        Use::of(&TestRequest::post().uri("/api/hubs/a/:send").to_http_request(), name)
+    }
+
     fn accepted() -> Done {
         Done::of(&HttpResponse::Accepted().insert_header(("x", "1")).finish()).unwrap()
     }
@@ -249,7 +281,7 @@ mod tests {
     #[test]
     fn a_request_is_done_once_and_answered_twice() {
         let (all, now) = (Arc::new(DoneOnce::default()), Instant::now());
-        let begin = |number| all.begin("key", print(number), now, (10, LIFE));
+        let begin = |number| all.begin(key("key"), print(number), now, (10, LIFE));
         let Begun::Now(ticket) = begin(1) else { panic!("not begun") };
         assert_eq!((word(&begin(1)), word(&begin(2))), ("running", "other"));
         ticket.done(accepted());
@@ -262,7 +294,7 @@ mod tests {
     #[test]
     fn what_was_not_done_may_be_tried_again() {
         let (all, now) = (Arc::new(DoneOnce::default()), Instant::now());
-        let begin = |number| all.begin("key", print(number), now, (10, LIFE));
+        let begin = |number| all.begin(key("key"), print(number), now, (10, LIFE));
         drop(begin(1));
         assert_eq!(word(&begin(2)), "now");
         assert!(Done::of(&HttpResponse::NotFound().finish()).is_none());
@@ -271,13 +303,13 @@ mod tests {
     #[test]
     fn keys_are_forgotten_when_they_are_old_or_too_many() {
         let (all, now) = (Arc::new(DoneOnce::default()), Instant::now());
-        let done = |key: &str, at| match all.begin(key, print(1), at, (3, LIFE)) {
+        let done = |name: &str, at| match all.begin(key(name), print(1), at, (3, LIFE)) {
             Begun::Now(ticket) => ticket.done(accepted()),
-            begun => panic!("{key} is {}", word(&begun)),
+            begun => panic!("{name} is {}", word(&begun)),
         };
-        let known = |key: &str, at| word(&all.begin(key, print(1), at, (3, LIFE))) == "before";
-        for key in ["a", "b", "c"] {
-            done(key, now);
+        let known = |name: &str, at| word(&all.begin(key(name), print(1), at, (3, LIFE))) == "before";
+        for name in ["a", "b", "c"] {
+            done(name, now);
         }
         assert!(known("a", now + LIFE - Duration::from_secs(1)));
         done("d", now);
@@ -285,19 +317,19 @@ mod tests {
         assert!(!known("c", now + LIFE));
         // Those that fail do not add up either.
         for number in 0..100 {
-            drop(all.begin(&number.to_string(), print(1), now, (3, LIFE)));
+            drop(all.begin(key(&number.to_string()), print(1), now, (3, LIFE)));
         }
         let keys = all.keys();
-        assert!(keys.order.len() <= 3 && keys.by_key.len() <= 3, "{}", keys.order.len());
+        assert!(keys.order.len() <= 3 && keys.by_use.len() <= 3, "{}", keys.order.len());
     }
 
     #[test]
     fn a_key_that_is_used_again_does_not_end_with_its_first_use() {
         let (all, now) = (Arc::new(DoneOnce::default()), Instant::now());
-        drop(all.begin("a", print(1), now, (3, LIFE)));
-        let Begun::Now(ticket) = all.begin("a", print(2), now + LIFE / 2, (3, LIFE)) else { panic!("not begun") };
+        drop(all.begin(key("a"), print(1), now, (3, LIFE)));
+        let Begun::Now(ticket) = all.begin(key("a"), print(2), now + LIFE / 2, (3, LIFE)) else { panic!("not begun") };
         ticket.done(accepted());
-        assert_eq!(word(&all.begin("a", print(2), now + LIFE, (3, LIFE))), "before");
+        assert_eq!(word(&all.begin(key("a"), print(2), now + LIFE, (3, LIFE))), "before");
     }
 
     #[test]
@@ -311,13 +343,27 @@ mod tests {
             TestRequest::post().uri("/api/hubs/a/:send?x=1").insert_header(text).insert_header(("date", "now"));
         assert_eq!(first, Fingerprint::of(&traced.to_http_request(), b"x"));
         for other in [
-            Fingerprint::of(&request("/api/hubs/b/:send?x=1", text), b"x"),
             Fingerprint::of(&request("/api/hubs/a/:send?x=2", text), b"x"),
             Fingerprint::of(&request("/api/hubs/a/:send?x=1", ("content-type", "application/json")), b"x"),
             Fingerprint::of(&request("/api/hubs/a/:send?x=1", ("x-webpubsub-metadata-a", "text/plain")), b"x"),
             Fingerprint::of(&request("/api/hubs/a/:send?x=1", text), b"y"),
         ] {
             assert_ne!(first, other);
+        }
+    }
+
+    #[test]
+    fn a_key_counts_for_one_method_and_path() {
+        let of = |request: TestRequest, key: &str| Use::of(&request.to_http_request(), key);
+        let put = |path: &str| TestRequest::put().uri(path);
+        assert_eq!(of(put("/api/a?x=1"), "1"), of(put("/api/a?x=2"), "1"));
+        for other in [
+            of(put("/api/b"), "1"),
+            of(TestRequest::delete().uri("/api/a"), "1"),
+            of(put("/api/a"), "2"),
+            of(put("/api/"), "a1"),
+        ] {
+            assert_ne!(of(put("/api/a"), "1"), other);
         }
     }
 

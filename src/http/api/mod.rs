@@ -37,7 +37,7 @@ use self::body::Body;
 pub(crate) use self::error::ApiError;
 use self::hubs::HubAsked;
 pub(crate) use self::idempotency::DoneOnce;
-use self::idempotency::{Begun, Done, Fingerprint};
+use self::idempotency::{Begun, Done, Fingerprint, Use};
 use self::operations::NoOperation;
 pub(super) use self::path::PATTERN;
 #[cfg(any(test, fuzzing))]
@@ -126,12 +126,12 @@ async fn once<U: UserData>(
     key: String,
     bytes: Bytes,
 ) -> Result<HttpResponse, ApiError> {
-    let fingerprint = Fingerprint::of(&call.request, &bytes);
+    let (key, fingerprint) = (Use::of(&call.request, &key), Fingerprint::of(&call.request, &bytes));
     let bounds = {
         let config = call.services.config();
         (config.limits.idempotency_keys, config.limits.idempotency_ttl)
     };
-    let ticket = match call.services.done_once.begin(&key, fingerprint, Instant::now(), bounds) {
+    let ticket = match call.services.done_once.begin(key, fingerprint, Instant::now(), bounds) {
         Begun::Now(ticket) => ticket,
         Begun::Before(done) => return Ok(done.again()),
         Begun::Running => return Err(idempotency::refusal(false)),

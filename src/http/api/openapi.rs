@@ -229,7 +229,7 @@ fn refusals(operation: &Operation) -> Vec<(&'static str, &'static str)> {
     if operation.changes_something() {
         let running = "The request with this Idempotency-Key is still being carried out.";
         all.push(("409", operation.conflict.unwrap_or(running)));
-        all.push(("422", "The Idempotency-Key was used for another request."));
+        all.push(("422", "The Idempotency-Key was used for another request to this path."));
     }
     all.push(("503", "The server cannot say now who asks; Retry-After tells when to try again."));
     all
