@@ -25,6 +25,7 @@ fn connect(membership: &mut Membership<()>, user: usize) -> ConnectionId {
         hub: HubName::parse("chat").expect("a valid name"),
         user_id: UserId::parse(&format!("user-{user}")).ok(),
         authority: Authority::Token,
+        login: None,
         user: None,
         address: None,
         subprotocol: None,
