@@ -67,6 +67,7 @@ fn worker(subprotocol: Subprotocol) -> (Slots, Publication) {
             hub: HubName::parse("chat").expect("a valid name"),
             user_id: None,
             authority: Authority::Token,
+            login: None,
             user: None,
             address: None,
             subprotocol: None,
