@@ -22,7 +22,9 @@ pub struct ReliableConfig {
     /// Default 1000, as the Web PubSub service: the SDKs acknowledge every second, and sooner after 300.
     /// `FOLKMOOT__RELIABLE__BUFFER_MESSAGES`.
     pub buffer_messages: usize,
-    /// Bytes of the same. What goes to many is in memory once, but each of them may be the last to need it.
+    /// Bytes of the same. For each connection: what goes to many is in memory once and counts in full for each of them. The
+    /// worst case of a server, where nobody acknowledges and each is sent something of its own, is this times its
+    /// connections; 64 such clients are one GiB.
     ///
     /// Default `16MiB`, as the Web PubSub service. At least `limits.max_message_bytes`.
     /// `FOLKMOOT__RELIABLE__BUFFER_BYTES`.

@@ -78,6 +78,7 @@ async fn an_application_makes_somebody_else_of_a_connection(setup: Setup) {
     server.store.set_disabled(&UserId::parse("user-2").unwrap(), true).await.unwrap();
     anna.expect_close(1008, "disabled").await;
     ann.publish("a", "still here").await;
+    ann.expect_message("a", "still here").await;
     // But whoever has logged in as somebody who may not any more, is out by whichever name.
     server.store.set_disabled(&UserId::parse("user-1").unwrap(), true).await.unwrap();
     ann.expect_close(1008, "disabled").await;

@@ -265,3 +265,65 @@ impl<U: UserData> GroupRegistry<U> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::Future;
+    use std::pin::pin;
+    use std::task::Poll;
+
+    use actix_web::web::Bytes;
+
+    use super::*;
+    use crate::groups::messages::Count;
+    use crate::groups::{MembershipLimits, RegistrySettings};
+    use crate::ids::{GroupName, HubName, UserId};
+    use crate::metrics::Metrics;
+    use crate::user::User;
+
+    fn open(window_bytes: usize) -> Hub<User> {
+        let limits =
+            MembershipLimits { groups_per_connection: 1, masks_per_connection: 1, groups_per_hub: 1, masks_per_hub: 1 };
+        let settings = RegistrySettings {
+            hub: HubName::parse("here").unwrap(),
+            limits,
+            declared_groups: Vec::new(),
+            public_fields: Vec::new(),
+            list_page: 10,
+            mask_scan_per_second: 1000,
+        };
+        Hub::open(settings, window_bytes, Metrics::new())
+    }
+
+    /// Whether a message waits for room in the window, and is not in the registry already.
+    async fn waits(hub: &Hub<User>, sending: impl Future) {
+        let (mut sending, all) = (pin!(sending), Target::parse("*", true).unwrap());
+        for _ in 0..2 {
+            let is_ready = std::future::poll_fn(|cx| Poll::Ready(sending.as_mut().poll(cx).is_ready())).await;
+            assert!(!is_ready, "it did not wait");
+            // Behind this, whatever was in the registry's mailbox is done.
+            hub.registry().send(Count { target: all.clone() }).await.unwrap();
+        }
+    }
+
+    #[test]
+    fn metadata_takes_its_part_of_the_window_whoever_a_message_is_for() {
+        actix_rt::System::new().block_on(async {
+            let hub = open(4096);
+            let held = hub.window().try_acquire(1500).expect("room");
+            let metadata = Some(Bytes::from(format!(r#"{{"a":"{}"}}"#, "x".repeat(1600))));
+            let content = Content { metadata, ..Content::from(Data::text("x")) };
+            let mail = Mail { content: content.clone(), excluded: Vec::new(), filter: None };
+            let filter: Option<Arc<Filter>> = "userId eq 'mark'".parse().map(Arc::new).ok();
+            let filtered = Mail { filter, ..mail.clone() };
+            let user = Receiver::User(UserId::parse("mark").unwrap());
+            waits(&hub, hub.send(user.clone(), content)).await;
+            waits(&hub, hub.send_mail(user, filtered)).await;
+            waits(&hub, hub.send_to_all(mail.clone())).await;
+            let group = Target::Group(GroupName::parse("a", true).unwrap());
+            waits(&hub, hub.post(group.clone(), mail.clone(), false)).await;
+            drop(held);
+            assert_eq!(hub.post(group, mail, false).await.unwrap(), Posted { groups: 0, connections: Some(0) });
+        });
+    }
+}
