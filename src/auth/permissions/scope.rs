@@ -14,9 +14,17 @@ pub const MAX_GROUP_ROLES: usize = 1000;
 pub const MAX_PATTERN_ROLES: usize = 10;
 
 /// What is said of a group by its name stands above what patterns say, which only allow.
+///
+/// Small, because every connection has some and most are all or nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Scope {
     all: bool,
+    rules: Option<Box<Rules>>,
+}
+
+/// What is said of some groups.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Rules {
     named: HashMap<GroupName, bool, foldhash::fast::RandomState>,
     patterns: Vec<GroupPattern>,
 }
@@ -24,33 +32,33 @@ pub struct Scope {
 impl Scope {
     /// Whether this group is in it: one look-up, unless patterns have to decide.
     pub fn covers(&self, group: &str) -> bool {
-        let allowed = || self.all || self.patterns.iter().any(|pattern| pattern.matches(group));
-        match self.named.is_empty() {
-            true => allowed(),
-            false => self.named.get(group).copied().unwrap_or_else(allowed),
-        }
+        let Some(rules) = &self.rules else { return self.all };
+        let allowed = || self.all || rules.patterns.iter().any(|pattern| pattern.matches(group));
+        rules.named.get(group).copied().unwrap_or_else(allowed)
     }
 
     /// Whether every group is in it.
     pub fn covers_all(&self) -> bool {
-        self.all && self.named.values().all(|allowed| *allowed)
+        self.all && self.named().all(|allowed| allowed)
     }
 
     /// Whether no group is.
     pub fn is_empty(&self) -> bool {
-        !self.all && self.patterns.is_empty() && !self.named.values().any(|allowed| *allowed)
+        !self.covers_more_than_names() && !self.named().any(|allowed| allowed)
     }
 
     /// Whether it holds for more than names one by one.
     pub fn covers_more_than_names(&self) -> bool {
-        self.all || !self.patterns.is_empty()
+        self.all || self.rules.as_ref().is_some_and(|rules| !rules.patterns.is_empty())
     }
 
     /// Allows a group, or all of them, what was denied by name included.
     pub fn allow(&mut self, group: Option<GroupName>) -> Result<(), TooManyRoles> {
         let Some(group) = group else {
             self.all = true;
-            self.named.retain(|_, allowed| *allowed);
+            if let Some(rules) = &mut self.rules {
+                rules.named.retain(|_, allowed| *allowed);
+            }
             return Ok(());
         };
         self.say(group, true)
@@ -62,7 +70,9 @@ impl Scope {
             None => *self = Scope::default(),
             // What nothing allows need not be denied.
             Some(group) if !self.covers_more_than_names() => {
-                self.named.remove(&group);
+                if let Some(rules) = &mut self.rules {
+                    rules.named.remove(&group);
+                }
             }
             Some(group) => self.say(group, false)?,
         }
@@ -74,22 +84,29 @@ impl Scope {
         if pattern.is_all() {
             return self.allow(None);
         }
-        if self.patterns.contains(&pattern) {
+        let patterns = &mut self.rules.get_or_insert_default().patterns;
+        if patterns.contains(&pattern) {
             return Ok(());
         }
-        if self.patterns.len() >= MAX_PATTERN_ROLES {
+        if patterns.len() >= MAX_PATTERN_ROLES {
             return Err(TooManyRoles::Patterns);
         }
-        self.patterns.push(pattern);
+        patterns.push(pattern);
         Ok(())
     }
 
     fn say(&mut self, group: GroupName, allowed: bool) -> Result<(), TooManyRoles> {
-        if self.named.len() >= MAX_GROUP_ROLES && !self.named.contains_key(&group) {
+        let named = &mut self.rules.get_or_insert_default().named;
+        if named.len() >= MAX_GROUP_ROLES && !named.contains_key(&group) {
             return Err(TooManyRoles::Groups);
         }
-        self.named.insert(group, allowed);
+        named.insert(group, allowed);
         Ok(())
+    }
+
+    /// What is said of groups by their names.
+    fn named(&self) -> impl Iterator<Item = bool> {
+        self.rules.iter().flat_map(|rules| rules.named.values().copied())
     }
 }
 
@@ -125,6 +142,11 @@ mod tests {
         assert_eq!(scope.allow_pattern("x.*".parse().unwrap()), Err(TooManyRoles::Patterns));
         assert_eq!(scope.allow_pattern("**".parse().unwrap()), Ok(()));
         assert!(scope.covers_all());
+    }
+
+    #[test]
+    fn a_scope_without_rules_is_small() {
+        assert!(size_of::<Scope>() <= 16);
     }
 
     #[derive(Debug, Clone)]
