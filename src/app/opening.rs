@@ -1,10 +1,9 @@
 //! How hubs are opened: the registry of each, who listens to it, and what a reload changes in those that are open.
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use actix::{Addr, WeakAddr};
+use actix::{Actor, Addr, Context, WeakAddr};
 use arc_swap::ArcSwap;
 
 use super::descriptors::Budget;
@@ -18,7 +17,7 @@ use crate::ids::HubName;
 use crate::metrics::Metrics;
 use crate::monitor::{self, Monitor};
 use crate::user::UserData;
-use crate::webhooks::{Teller, Webhooks};
+use crate::webhooks::{HubWebhooks, Teller, Webhooks};
 
 /// Which hubs may be open.
 pub fn hub_rules(config: &Config, budget: &Budget) -> HubRules {
@@ -34,9 +33,24 @@ pub struct HubOpener<U: UserData> {
     monitor: Arc<Monitor>,
     metrics: Metrics,
     /// The announcers of open hubs; each ends with its hub.
-    announcers: Mutex<HashMap<HubName, WeakAddr<Announcer<U>>>>,
+    announcers: Listeners<Announcer<U>>,
     /// The same of those who tell the webhooks.
-    tellers: Mutex<HashMap<HubName, WeakAddr<Teller<U>>>>,
+    tellers: Listeners<Teller<U>>,
+}
+
+/// Who listens to the hub that was opened last under each name.
+type Listeners<A> = Mutex<HashMap<HubName, WeakAddr<A>>>;
+
+fn noted<A: Actor<Context = Context<A>>>(listeners: &Listeners<A>, hub: &HubName) -> Option<Addr<A>> {
+    // Whoever panicked while holding the lock left a map that is still whole.
+    let listeners = listeners.lock().unwrap_or_else(PoisonError::into_inner);
+    listeners.get(hub).and_then(WeakAddr::upgrade).filter(Addr::connected)
+}
+
+fn note<A: Actor<Context = Context<A>>>(listeners: &Listeners<A>, hub: &HubName, listener: &Addr<A>) {
+    let mut listeners = listeners.lock().unwrap_or_else(PoisonError::into_inner);
+    listeners.retain(|_, known| known.upgrade().is_some_and(|known| known.connected()));
+    listeners.insert(hub.clone(), listener.downgrade());
 }
 
 impl<U: UserData> HubOpener<U> {
@@ -75,21 +89,17 @@ impl<U: UserData> HubOpener<U> {
             let runner = HookRunner::launch(hooks, hub.clone(), self.metrics.clone());
             hub.registry().do_send(ListenAsOwn(runner.recipient()));
         }
-        self.tell_webhooks(&hub);
+        // Anew, as everything else that listens: of a hub that has ended under this name, somebody may still be at work.
+        if let Some(webhooks) = self.webhooks.of(name) {
+            self.tell_webhooks(&hub, &webhooks);
+        }
         hub
     }
 
-    /// Has the webhooks of a hub told what happens in it, from the first time that it has any.
-    fn tell_webhooks(&self, hub: &Hub<U>) {
-        let Some(webhooks) = self.webhooks.of(hub.name()) else { return };
-        let mut tellers = self.tellers.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_live = |teller: &WeakAddr<Teller<U>>| teller.upgrade().is_some_and(|teller| teller.connected());
-        tellers.retain(|_, teller| is_live(teller));
-        if let Entry::Vacant(place) = tellers.entry(hub.name().clone()) {
-            let teller = self.webhooks.listen(&webhooks);
-            place.insert(teller.downgrade());
-            hub.registry().do_send(ListenAsOwn(teller.recipient()));
-        }
+    fn tell_webhooks(&self, hub: &Hub<U>, webhooks: &Arc<HubWebhooks>) {
+        let teller = self.webhooks.listen(webhooks);
+        note(&self.tellers, hub.name(), &teller);
+        hub.registry().do_send(ListenAsOwn(teller.recipient()));
     }
 
     /// Has an open hub go by another configuration.
@@ -99,8 +109,10 @@ impl<U: UserData> HubOpener<U> {
         if hub.name().is_reserved() {
             return;
         }
-        self.tell_webhooks(hub);
-        match self.announcer_of(hub.name()) {
+        if let (None, Some(webhooks)) = (noted(&self.tellers, hub.name()), self.webhooks.of(hub.name())) {
+            self.tell_webhooks(hub, &webhooks);
+        }
+        match noted(&self.announcers, hub.name()) {
             Some(announcer) => announcer.do_send(Reannounce {
                 config: settings.announcements.clone(),
                 public_fields: config.users.public_fields.clone(),
@@ -110,20 +122,12 @@ impl<U: UserData> HubOpener<U> {
         }
     }
 
-    fn announcer_of(&self, hub: &HubName) -> Option<Addr<Announcer<U>>> {
-        // Whoever panicked while holding the lock left a map that is still whole.
-        let announcers = self.announcers.lock().unwrap_or_else(PoisonError::into_inner);
-        announcers.get(hub).and_then(WeakAddr::upgrade).filter(Addr::connected)
-    }
-
     fn announce(&self, hub: &Hub<U>, config: &Config, settings: &HubConfig) {
         let fields = config.users.public_fields.clone();
         let queue = config.hooks.queue;
         let announcer =
             Announcer::launch(hub.clone(), settings.announcements.clone(), fields, queue, self.metrics.clone());
-        let mut announcers = self.announcers.lock().unwrap_or_else(PoisonError::into_inner);
-        announcers.retain(|_, announcer| announcer.upgrade().is_some_and(|announcer| announcer.connected()));
-        announcers.insert(hub.name().clone(), announcer.downgrade());
+        note(&self.announcers, hub.name(), &announcer);
         hub.registry().do_send(ListenAsOwn(announcer.recipient()));
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use actix_web::http::Method;
 use aws_lc_rs::hmac;
+use folkmoot::HubName;
 use folkmoot::config::{Origins, SystemEvent, WebhookConfig};
 use serde_json::json;
 use tokio::sync::Semaphore;
@@ -19,6 +20,7 @@ on_both_transports! {
     a_webhook_is_told_of_a_life_in_its_order,
     every_event_has_the_headers_of_a_cloud_event,
     the_first_webhook_that_an_event_is_for_gets_it,
+    a_hub_that_opens_again_at_once_is_told_of_too,
     a_server_that_stops_tells_of_every_end_first,
     a_connection_that_goes_on_by_another_socket_is_the_same_to_a_webhook,
     a_connection_whose_client_is_away_ends_with_the_server,
@@ -94,6 +96,23 @@ async fn the_first_webhook_that_an_event_is_for_gets_it(setup: Setup) {
     assert_eq!(rest.expect("joined").await.json()["group"], "Sales");
     assert_eq!(rest.expect("joined").await.json()["group"], "sales.europe.west");
     assert_eq!(rest.expect("left").await.json()["group"], "sales.europe");
+}
+
+async fn a_hub_that_opens_again_at_once_is_told_of_too(setup: Setup) {
+    let mut app = Receiver::start().await;
+    let setup = setup.webhook(&app.url(), &["connected", "disconnected"], &[]).config(|config| {
+        let webhooks = config.hubs.hub(&HubName::parse("chat").unwrap()).webhooks.clone();
+        (config.hubs.settings.webhooks, config.hubs.settings.anonymous) = (webhooks, true);
+    });
+    let server = setup.start().await;
+    for _ in 0..40 {
+        // The hub is not declared, so it ends with its one connection, and the next opens another of its name.
+        let mut guest = server.handshake().path("/client/hubs/passing").connect().await.unwrap();
+        guest.close(Some(1000)).await;
+    }
+    for _ in 0..80 {
+        app.next().await;
+    }
 }
 
 async fn a_server_that_stops_tells_of_every_end_first(setup: Setup) {
