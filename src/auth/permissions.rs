@@ -45,8 +45,6 @@ pub struct Permissions {
     send: Scope,
     members: Scope,
     list_groups: bool,
-    admin: bool,
-    admin_read: bool,
 }
 
 impl Permissions {
@@ -64,8 +62,8 @@ impl Permissions {
                 Role::SendToGroups(pattern) => permissions.send.allow_pattern(pattern)?,
                 Role::ListMembers(group) => permissions.members.allow(group)?,
                 Role::ListGroups => permissions.list_groups = true,
-                Role::Admin => permissions.admin = true,
-                Role::AdminRead => permissions.admin_read = true,
+                // What operators may do is asked of the roles themselves, where they come in.
+                Role::Admin | Role::AdminRead => {}
             }
         }
         Ok(permissions)
@@ -146,16 +144,6 @@ impl Permissions {
     /// Whether it may list the groups of the hub.
     pub fn may_list_groups(&self) -> bool {
         self.list_groups
-    }
-
-    /// Whether it may enter a reserved hub and change things there.
-    pub fn is_admin(&self) -> bool {
-        self.admin
-    }
-
-    /// Whether it may enter a reserved hub and look.
-    pub fn may_read_admin(&self) -> bool {
-        self.admin || self.admin_read
     }
 }
 

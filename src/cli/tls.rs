@@ -7,18 +7,17 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 
+use crate::transport::trust;
+
 /// Believes the authorities in `ca`, a PEM file; without one, those of this machine.
 pub(super) fn client_config(ca: Option<&Path>) -> anyhow::Result<ClientConfig> {
-    let provider = rustls::crypto::aws_lc_rs::default_provider().into();
-    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
     let roots = match ca {
         Some(file) => roots_of(file)?,
-        None => roots_of_machine()?,
+        None => trust::authorities_of_machine().context(
+            "this machine knows no authorities (Debian: the package ca-certificates); name the server's by --ca FILE",
+        )?,
     };
-    let mut config = builder.with_root_certificates(roots).with_no_client_auth();
-    // A WebSocket is no stream of HTTP/2.
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(config)
+    Ok(trust::client_config(roots)?)
 }
 
 fn roots_of(file: &Path) -> anyhow::Result<RootCertStore> {
@@ -31,18 +30,6 @@ fn roots_of(file: &Path) -> anyhow::Result<RootCertStore> {
     }
     if roots.is_empty() {
         bail!("{shown} has no certificate (PEM)");
-    }
-    Ok(roots)
-}
-
-fn roots_of_machine() -> anyhow::Result<RootCertStore> {
-    let mut roots = RootCertStore::empty();
-    // Those that cannot be read or are malformed are of no use to anybody; the others count.
-    let (known, _) = roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    if known == 0 {
-        bail!(
-            "this machine knows no authorities (Debian: the package ca-certificates); name the server's by --ca FILE"
-        );
     }
     Ok(roots)
 }

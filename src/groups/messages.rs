@@ -111,23 +111,12 @@ pub struct Connect<U: 'static> {
     pub(crate) expires_at: Option<Moment>,
 }
 
-/// How a connection ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum End {
-    /// It is over.
-    Final,
-    /// The network is gone, and nobody has come back in time, or could have.
-    Lost,
-}
-
 /// Takes a connection out of all its groups. Sent once per connection, whatever ended it.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub struct Disconnect {
     /// The connection.
     pub connection: ConnectionId,
-    /// Whether it can come back.
-    pub end: End,
     /// Why it ended.
     pub reason: Reason,
     /// By which of its sockets this is said: it counts only of the one that it goes on by.

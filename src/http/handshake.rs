@@ -103,8 +103,7 @@ pub fn negotiate(headers: &HeaderMap) -> (Subprotocol, Option<String>) {
 /// client, to which it is confirmed.
 pub fn choose(headers: &HeaderMap, name: &str) -> (Subprotocol, Option<String>) {
     let lines = headers.get_all(header::SEC_WEBSOCKET_PROTOCOL).filter_map(|line| line.to_str().ok());
-    let mut offered = lines.flat_map(|line| line.split(',')).map(str::trim);
-    match offered.find(|offered| offered.eq_ignore_ascii_case(name)) {
+    match Subprotocol::offered(lines).find(|offered| offered.eq_ignore_ascii_case(name)) {
         Some(offered) => (Subprotocol::negotiate([offered]).0, Some(offered.to_owned())),
         None => (Subprotocol::Raw, None),
     }

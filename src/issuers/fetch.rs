@@ -18,6 +18,7 @@ use url::{Host, Url};
 
 use crate::auth::jwks::{KeySet, KeySetError, MAX_KEY_SET_BYTES};
 use crate::config::KeySetLocation;
+use crate::transport::trust;
 
 /// How long an issuer has to answer, and a handshake waits for it.
 pub const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
@@ -131,16 +132,11 @@ fn client() -> Client {
         .finish()
 }
 
-/// Believes the authorities of this machine (or of `SSL_CERT_FILE`). Those that are malformed are of no use to anybody.
+/// Believes the authorities of this machine.
 fn tls() -> Result<ClientConfig, rustls::Error> {
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut roots = RootCertStore::empty();
-    let (known, _) = roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    if known == 0 {
+    let roots = trust::authorities_of_machine().unwrap_or_else(|| {
         log::warn!("this machine knows no authorities (Debian: the package ca-certificates), so no issuer is believed");
-    }
-    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
-    let mut config = builder.with_root_certificates(roots).with_no_client_auth();
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(config)
+        RootCertStore::empty()
+    });
+    trust::client_config(roots)
 }

@@ -42,6 +42,21 @@ impl DataType {
     pub fn by_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|one| one.name().eq_ignore_ascii_case(name))
     }
+
+    /// The type of bare bytes by their `Content-Type` line, and which charset the line names, the last where there are more.
+    pub fn by_content_type(line: &str) -> Option<(Self, Option<&str>)> {
+        let (name, parameters) = line.split_once(';').unwrap_or((line, ""));
+        let data_type = match name.trim().to_ascii_lowercase().as_str() {
+            "text/plain" => DataType::Text,
+            "application/json" => DataType::Json,
+            "application/octet-stream" => DataType::Binary,
+            "application/x-protobuf" => DataType::Protobuf,
+            _ => return None,
+        };
+        let parameters = parameters.split(';').filter_map(|parameter| parameter.split_once('='));
+        let charset = parameters.rev().find(|(name, _)| name.trim().eq_ignore_ascii_case("charset"));
+        Some((data_type, charset.map(|(_, charset)| charset.trim().trim_matches('"'))))
+    }
 }
 
 /// Why bytes are not the data that they are said to be.

@@ -45,13 +45,18 @@ impl Subprotocol {
         Self::NEGOTIABLE.into_iter().find(called)
     }
 
+    /// The names in `Sec-WebSocket-Protocol` header lines, known or not.
+    pub fn offered<'h>(header_lines: impl IntoIterator<Item = &'h str>) -> impl Iterator<Item = &'h str> {
+        let names = header_lines.into_iter().flat_map(|line| line.split(',')).map(str::trim);
+        names.filter(|name| !name.is_empty())
+    }
+
     /// Chooses the first supported subprotocol out of the `Sec-WebSocket-Protocol` header lines, and what to echo.
     ///
     /// The echo is the name as the client spelled it, because clients compare it with what they sent. Who offers nothing,
     /// or nothing that we know, is a raw client and gets no echo; browsers then fail the handshake by themselves.
     pub fn negotiate<'h>(header_lines: impl IntoIterator<Item = &'h str>) -> (Self, Option<&'h str>) {
-        let mut offered = header_lines.into_iter().flat_map(|line| line.split(',')).map(str::trim);
-        let chosen = offered.find_map(|name| Some((Self::by_name(name)?, Some(name))));
+        let chosen = Self::offered(header_lines).find_map(|name| Some((Self::by_name(name)?, Some(name))));
         chosen.unwrap_or((Subprotocol::Raw, None))
     }
 }

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use crate::error::{Disconnect as Reason, DisconnectKind};
 use crate::groups::inner::FromSession;
-use crate::groups::messages::{Disconnect, End};
+use crate::groups::messages::Disconnect;
 use crate::groups::{Lease, Outbox};
 use crate::ids::ConnectionId;
 use crate::user::UserData;
@@ -33,8 +33,7 @@ impl<U: UserData> Farewell<U> {
 
     // Not bounded by a mailbox, but by the number of connections: a lost farewell would leave a ghost.
     fn last_word(&self, reason: Reason) -> FromSession<U> {
-        let end = if reason.kind().is_loss() { End::Lost } else { End::Final };
-        FromSession::Disconnect(Disconnect { connection: self.connection, end, reason, incarnation: self.incarnation })
+        FromSession::Disconnect(Disconnect { connection: self.connection, reason, incarnation: self.incarnation })
     }
 }
 

@@ -13,6 +13,7 @@ pub mod encoder;
 pub mod opcode;
 pub mod socket;
 pub mod tls;
+pub mod trust;
 
 /// The bytes of one connection after its WebSocket handshake.
 pub trait Transport: 'static {

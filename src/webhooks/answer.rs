@@ -107,21 +107,12 @@ impl Answer {
 }
 
 fn data_type(line: &str) -> Option<DataType> {
-    let (name, parameters) = line.split_once(';').unwrap_or((line, ""));
-    let data_type = match name.trim().to_ascii_lowercase().as_str() {
-        "text/plain" => DataType::Text,
-        "application/json" => DataType::Json,
-        "application/octet-stream" | "" => DataType::Binary,
-        "application/x-protobuf" => DataType::Protobuf,
-        _ => return None,
-    };
-    let charset = parameters.split(';').filter_map(|parameter| parameter.split_once('='));
-    let mut charset = charset.filter(|(name, _)| name.trim().eq_ignore_ascii_case("charset"));
-    let is_utf8 = |(_, value): (&str, &str)| {
-        let value = value.trim().trim_matches('"');
-        ["utf-8", "utf8", "us-ascii"].iter().any(|known| value.eq_ignore_ascii_case(known))
-    };
-    charset.all(is_utf8).then_some(data_type)
+    if line.trim().is_empty() {
+        return Some(DataType::Binary);
+    }
+    let (data_type, charset) = DataType::by_content_type(line)?;
+    let is_utf8 = |charset: &str| ["utf-8", "utf8", "us-ascii"].iter().any(|known| charset.eq_ignore_ascii_case(known));
+    charset.is_none_or(is_utf8).then_some(data_type)
 }
 
 #[cfg(test)]

@@ -10,10 +10,12 @@ use actix_web::http::{Method, StatusCode};
 use awc::error::PayloadError;
 use awc::{Client as Awc, Connector};
 use bytes::Bytes;
-use rustls::{ClientConfig, RootCertStore};
+use rustls::ClientConfig;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 use url::Url;
+
+use crate::transport::trust;
 
 /// How long a connection waits for its next request. Node closes its own after five seconds, and a request that crosses
 /// that would be lost.
@@ -128,17 +130,8 @@ fn build(tls: Option<ClientConfig>) -> Awc {
 
 /// Believes the authorities of this machine.
 fn tls_config() -> Result<ClientConfig, String> {
-    let mut roots = RootCertStore::empty();
-    // Those that cannot be read or are malformed are of no use to anybody; the others count.
-    let (known, _) = roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    if known == 0 {
-        return Err("this machine knows no authorities (Debian: the package ca-certificates)".to_owned());
-    }
-    let provider = rustls::crypto::aws_lc_rs::default_provider().into();
-    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-    let mut config = builder.map_err(|error| error.to_string())?.with_root_certificates(roots).with_no_client_auth();
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(config)
+    let none = "this machine knows no authorities (Debian: the package ca-certificates)";
+    trust::client_config(trust::authorities_of_machine().ok_or(none)?).map_err(|error| error.to_string())
 }
 
 fn literal_ipv6(url: &str) -> Option<SocketAddr> {

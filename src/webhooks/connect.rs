@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::answer::{Unusable, Wishes};
+use crate::protocol::Subprotocol;
 
 /// Parameters of the query that are secrets between the client and this server.
 const SECRET_PARAMETERS: [&str; 2] = ["access_token", "awps_reconnection_token"];
@@ -64,7 +65,7 @@ impl ConnectBody {
 
 fn offered(headers: &HeaderMap) -> impl Iterator<Item = &str> {
     let lines = headers.get_all(header::SEC_WEBSOCKET_PROTOCOL).filter_map(|line| line.to_str().ok());
-    lines.flat_map(|line| line.split(',')).map(str::trim).filter(|name| !name.is_empty())
+    Subprotocol::offered(lines)
 }
 
 fn claims_of(token: &str) -> Option<Map<String, Value>> {

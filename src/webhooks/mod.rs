@@ -14,7 +14,6 @@ mod letter;
 mod pledge;
 mod signer;
 mod teller;
-mod tellers;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -31,7 +30,6 @@ pub use self::hub::{HubWebhooks, Welcome};
 pub use self::pledge::Pledge;
 pub use self::signer::Signer;
 pub use self::teller::Teller;
-use self::tellers::Tellers;
 use crate::config::{HubsConfig, WebhooksConfig};
 use crate::ids::HubName;
 use crate::metrics::Metrics;
@@ -59,7 +57,8 @@ struct Shared {
     /// Started with the first webhook: most servers have none.
     courier: OnceLock<(Addr<Courier>, ArbiterHandle)>,
     hubs: Mutex<Hubs>,
-    tellers: Tellers,
+    /// Held by each teller that has not told everything yet.
+    telling: Arc<()>,
     letters: AtomicU64,
 }
 
@@ -80,7 +79,7 @@ impl Webhooks {
             metrics,
             courier: OnceLock::new(),
             hubs: Mutex::default(),
-            tellers: Tellers::default(),
+            telling: Arc::default(),
             letters: AtomicU64::new(0),
         }))
     }
@@ -138,12 +137,12 @@ impl Webhooks {
 
     /// Has a hub's webhooks told what happens in it.
     pub fn listen<U: UserData>(&self, hub: &Arc<HubWebhooks>) -> Addr<Teller<U>> {
-        Teller::launch(self.arbiter(), hub.clone(), self.0.metrics.clone(), &self.0.tellers)
+        Teller::launch(self.arbiter(), hub.clone(), self.0.metrics.clone(), &self.0.telling)
     }
 
     /// Whether nothing waits to be told.
     pub fn is_idle(&self) -> bool {
-        self.0.tellers.count() == 0 && self.0.metrics.webhook_backlog.get() == 0
+        Arc::strong_count(&self.0.telling) == 1 && self.0.metrics.webhook_backlog.get() == 0
     }
 
     /// What each webhook may take.

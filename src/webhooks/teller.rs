@@ -6,7 +6,6 @@ use actix::{Actor, Addr, ArbiterHandle, Context, Handler};
 
 use super::hub::HubWebhooks;
 use super::letter::{Letter, Subject};
-use super::tellers::{Counted, Tellers};
 use crate::config::SystemEvent;
 use crate::event::Event;
 use crate::metrics::Metrics;
@@ -19,8 +18,8 @@ const MAILBOX: usize = 8192;
 pub struct Teller<U: UserData> {
     hub: Arc<HubWebhooks>,
     metrics: Metrics,
-    #[expect(dead_code, reason = "held for its drop")]
-    counted: Counted,
+    #[expect(dead_code, reason = "held to be counted")]
+    telling: Arc<()>,
     user: std::marker::PhantomData<fn() -> U>,
 }
 
@@ -30,12 +29,12 @@ impl<U: UserData> Teller<U> {
         arbiter: &ArbiterHandle,
         hub: Arc<HubWebhooks>,
         metrics: Metrics,
-        tellers: &Tellers,
+        telling: &Arc<()>,
     ) -> Addr<Self> {
-        let counted = tellers.one_more();
+        let telling = telling.clone();
         Teller::start_in_arbiter(arbiter, move |ctx| {
             ctx.set_mailbox_capacity(MAILBOX);
-            Teller { hub, metrics, counted, user: std::marker::PhantomData }
+            Teller { hub, metrics, telling, user: std::marker::PhantomData }
         })
     }
 }

@@ -62,7 +62,7 @@ mod tests {
     use crate::error::Disconnect as Reason;
     use crate::event::{Authority, Connection};
     use crate::groups::inner::{Command, FromSession, Request, Turn};
-    use crate::groups::messages::{Connect, Disconnect, End};
+    use crate::groups::messages::{Connect, Disconnect};
     use crate::groups::{Fanouts, Greeting, HeartbeatSettings, Hub, MembershipLimits, RegistrySettings};
     use crate::ids::{ConnectionId, HubName};
     use crate::metrics::Metrics;
@@ -155,7 +155,7 @@ mod tests {
                 FromSession::Request(Request { connection: id, incarnation, ack_id: Some(ack_id), command })
             };
             let reason = Reason::new(DisconnectKind::Lost);
-            let goodbye = Disconnect { connection: id, end: End::Lost, reason, incarnation: 0 };
+            let goodbye = Disconnect { connection: id, reason, incarnation: 0 };
             let said = vec![
                 FromSession::Connect(connect),
                 FromSession::Recover(recover),

@@ -113,20 +113,12 @@ fn type_of(request: &HttpRequest) -> Result<(DataType, &'static Encoding), ApiEr
 }
 
 fn of_media_type(line: &str) -> Option<(DataType, &'static Encoding)> {
-    let (name, parameters) = line.split_once(';').unwrap_or((line, ""));
-    let data_type = match name.trim().to_ascii_lowercase().as_str() {
-        "text/plain" => DataType::Text,
-        "application/json" => DataType::Json,
-        "application/octet-stream" => return Some((DataType::Binary, UTF_8)),
-        _ => return None,
-    };
-    let parameters = parameters.split(';').filter_map(|parameter| parameter.split_once('='));
-    let charset = parameters.rev().find(|(name, _)| name.trim().eq_ignore_ascii_case("charset"));
-    let encoding = match charset {
-        Some((_, charset)) => Encoding::for_label_no_replacement(charset.trim().trim_matches('"').as_bytes())?,
-        None => UTF_8,
-    };
-    Some((data_type, encoding))
+    match DataType::by_content_type(line)? {
+        (DataType::Protobuf, _) => None,
+        (DataType::Binary, _) => Some((DataType::Binary, UTF_8)),
+        (data_type, None) => Some((data_type, UTF_8)),
+        (data_type, Some(charset)) => Some((data_type, Encoding::for_label_no_replacement(charset.as_bytes())?)),
+    }
 }
 
 /// The same text in UTF-8, which stays as it is, byte for byte.

@@ -88,6 +88,17 @@ impl Link {
         resumed.frames(Moment::now()).for_each(|frame| queue.push_last(frame));
     }
 
+    /// Gives up on a socket whose connection goes on by another, where what waits is sent again. A peer that takes nothing
+    /// is not waited for; tells whether this one still takes the last frames.
+    pub fn displace(&self) -> bool {
+        self.queue.borrow_mut().abandon();
+        if self.blocked.get() {
+            self.seal([]);
+            self.abandon();
+        }
+        !self.dropped.get()
+    }
+
     /// How much may wait. What is kept anyway may also wait here, or nobody could come back to a full buffer.
     pub(super) fn limits(&self) -> OutboundLimits {
         let limits = self.settings.limits;
